@@ -1,0 +1,86 @@
+//! Journeys: a person's eligible touches before one stage event.
+
+use crate::domain::ids::TouchId;
+use crate::domain::time::{DAY_MS, UtcMillis};
+
+/// Default look-back in days.
+pub const LOOKBACK_DAYS_DEFAULT: i64 = 90;
+/// Longest look-back in days: ten years.
+pub const LOOKBACK_DAYS_MAX: i64 = 3_650;
+
+/// A touch as attribution sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JourneyTouch {
+    /// Its id.
+    pub id: TouchId,
+    /// When it happened.
+    pub at: UtcMillis,
+    /// What orders touches of the same instant: the external id if imported, else the touch id.
+    pub tie: String,
+    /// Whether its channel is direct traffic.
+    pub direct: bool,
+}
+
+/// Sorts touches as every model expects them, and drops the second copy of a touch that two keys led to.
+pub fn sort_touches(touches: &mut Vec<JourneyTouch>) {
+    touches.sort_by(|a, b| (a.at, &a.tie, a.id).cmp(&(b.at, &b.tie, b.id)));
+    touches.dedup_by_key(|t| t.id);
+}
+
+/// The eligible touches of one stage event, sorted.
+#[derive(Debug, Clone, Copy)]
+pub struct Journey<'a> {
+    /// The touches, oldest first.
+    pub touches: &'a [JourneyTouch],
+    /// When the stage event happened.
+    pub end: UtcMillis,
+}
+
+impl<'a> Journey<'a> {
+    /// Cuts the journey to `end - look-back <= t <= end`, both ends inclusive,
+    /// and to touches strictly after `after` where a purchase lies before.
+    ///
+    /// `touches` must be sorted by [`sort_touches`].
+    pub fn cut(touches: &'a [JourneyTouch], end: UtcMillis, lookback_days: i64, after: Option<UtcMillis>) -> Self {
+        let begin = end.plus_ms(-lookback_days.saturating_mul(DAY_MS));
+        let too_old = touches.partition_point(|t| t.at < begin || after.is_some_and(|a| t.at <= a));
+        let in_time = touches.partition_point(|t| t.at <= end);
+        Self { touches: touches.get(too_old..in_time).unwrap_or(&[]), end }
+    }
+
+    /// Whether no touch is eligible.
+    pub fn is_empty(&self) -> bool {
+        self.touches.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn touch(id: u128, at: i64, tie: &str) -> JourneyTouch {
+        JourneyTouch { id: TouchId(Uuid::from_u128(id)), at: UtcMillis(at), tie: tie.into(), direct: false }
+    }
+
+    #[test]
+    fn both_ends_of_the_look_back_are_inclusive() {
+        let mut touches = vec![touch(3, 2 * DAY_MS, "c"), touch(1, 0, "a"), touch(2, DAY_MS, "b"), touch(4, -1, "z")];
+        sort_touches(&mut touches);
+        let cut = |end: i64, days: i64, after: Option<i64>| {
+            Journey::cut(&touches, UtcMillis(end), days, after.map(UtcMillis)).touches.len()
+        };
+        assert_eq!(cut(2 * DAY_MS, 2, None), 3);
+        assert_eq!(cut(2 * DAY_MS, 1, None), 2);
+        assert_eq!(cut(2 * DAY_MS - 1, 2, None), 3);
+        assert_eq!(cut(2 * DAY_MS, 90, Some(DAY_MS)), 1, "after a purchase is exclusive");
+        assert_eq!(cut(-2, 90, None), 0);
+    }
+
+    #[test]
+    fn ties_go_by_external_id_and_copies_count_once() {
+        let mut touches = vec![touch(1, 5, "T2"), touch(9, 5, "T1"), touch(1, 5, "T2")];
+        sort_touches(&mut touches);
+        assert_eq!(touches.iter().map(|t| t.tie.as_str()).collect::<Vec<_>>(), ["T1", "T2"]);
+    }
+}

@@ -1,0 +1,228 @@
+//! Identifiers and their wire forms.
+//!
+//! Events carry 16-byte UUIDv7 values (RFC 9562), so that keys sort by time and
+//! indexes append. On the wire they are a prefix and 26 characters of Crockford
+//! base32, which every carrier of a click id keeps: CRM properties, form fields,
+//! Stripe's `client_reference_id`, spreadsheets. Reference tables have `i64` keys
+//! that read `lnk_12` on the wire.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::fault::{Fault, shown};
+use super::time::UtcMillis;
+
+const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// Characters of a 128-bit value in base32: 26 × 5 = 130 bits, the first two always 0.
+const BASE32_LEN: usize = 26;
+
+/// Builds a UUIDv7 from a time and 10 random bytes; the caller brings both, so that this ring stays pure.
+pub fn uuid_v7(at: UtcMillis, random: [u8; 10]) -> Uuid {
+    uuid::Builder::from_unix_timestamp_millis(at.0.max(0).unsigned_abs(), &random).into_uuid()
+}
+
+/// Writes 128 bits as 26 characters of Crockford base32, upper case.
+pub fn to_base32(value: u128) -> String {
+    (0..BASE32_LEN)
+        .rev()
+        .map(|i| char::from(CROCKFORD[usize::try_from((value >> (5 * i)) & 31).unwrap_or(0)]))
+        .collect()
+}
+
+/// Reads 26 characters of Crockford base32 in any case; `I` and `L` read as 1, `O` as 0.
+pub fn from_base32(text: &str) -> Option<u128> {
+    if text.len() != BASE32_LEN {
+        return None;
+    }
+    let mut value: u128 = 0;
+    for (i, c) in text.bytes().enumerate() {
+        let digit = match c.to_ascii_uppercase() {
+            b'I' | b'L' => 1,
+            b'O' => 0,
+            other => CROCKFORD.iter().position(|&d| d == other)?,
+        };
+        if i == 0 && digit > 7 {
+            return None;
+        }
+        value = (value << 5) | u128::try_from(digit).ok()?;
+    }
+    Some(value)
+}
+
+/// Declares a 16-byte event identifier with its wire prefix.
+macro_rules! event_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// What the wire form begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new identifier made at `at` from 10 random bytes.
+            pub fn new(at: UtcMillis, random: [u8; 10]) -> Self {
+                Self(uuid_v7(at, random))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}{}", $prefix, to_base32(self.0.as_u128()))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Fault;
+
+            /// Tolerant: any case, with or without the prefix, any 128-bit value.
+            fn from_str(text: &str) -> Result<Self, Fault> {
+                let trimmed = text.trim();
+                let bare = match trimmed.get(..$prefix.len()) {
+                    Some(head) if head.eq_ignore_ascii_case($prefix) => trimmed.get($prefix.len()..).unwrap_or(""),
+                    _ => trimmed,
+                };
+                from_base32(bare).map(|v| Self(Uuid::from_u128(v))).ok_or_else(|| {
+                    Fault::new("id", "id-malformed", format!(
+                        "{} is not an identifier; expected `{}` and 26 characters of base32", shown(text), $prefix))
+                })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                if s.is_human_readable() { s.collect_str(self) } else { self.0.as_u128().serialize(s) }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                if d.is_human_readable() {
+                    String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+                } else {
+                    u128::deserialize(d).map(|v| Self(Uuid::from_u128(v)))
+                }
+            }
+        }
+    };
+}
+
+event_id!(
+    /// A touch; for a click this is the click id that travels as `hw_id`.
+    TouchId, "clk_");
+event_id!(
+    /// A browser, by first-party id.
+    VisitorId, "vis_");
+event_id!(
+    /// A person as first met; a cluster is named by its oldest one.
+    PersonId, "per_");
+event_id!(
+    /// A stage event.
+    StageEventId, "evt_");
+event_id!(
+    /// One inbound webhook request.
+    DeliveryId, "dlv_");
+event_id!(
+    /// One import or one API batch of facts, the unit of undo.
+    BatchId, "bat_");
+event_id!(
+    /// One cost entry.
+    CostEntryId, "cst_");
+
+/// Declares an `i64` key of a reference table with its wire prefix.
+macro_rules! table_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub i64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}{}", $prefix, self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Fault;
+
+            fn from_str(text: &str) -> Result<Self, Fault> {
+                text.strip_prefix($prefix).and_then(|n| n.parse().ok()).map(Self).ok_or_else(|| {
+                    Fault::new("id", "id-malformed",
+                        format!("{} is not an identifier; expected `{}` and a number", shown(text), $prefix))
+                })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                if s.is_human_readable() { s.collect_str(self) } else { self.0.serialize(s) }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                if d.is_human_readable() {
+                    String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+                } else {
+                    i64::deserialize(d).map(Self)
+                }
+            }
+        }
+    };
+}
+
+table_id!(
+    /// A channel.
+    ChannelId, "chn_");
+table_id!(
+    /// A campaign.
+    CampaignId, "cmp_");
+table_id!(
+    /// A post.
+    PostId, "pst_");
+table_id!(
+    /// A tracked link.
+    LinkId, "lnk_");
+table_id!(
+    /// A configured receiver of webhooks.
+    EndpointId, "end_");
+table_id!(
+    /// A person who signs in.
+    UserId, "usr_");
+table_id!(
+    /// An API key.
+    KeyId, "key_");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_click_id_is_read_in_any_dress() {
+        let id = TouchId(Uuid::from_u128(0x0199_1234_5678_7abc_9def_0011_2233_4455));
+        let text = id.to_string();
+        assert_eq!(text.len(), 30);
+        for form in [text.clone(), text.to_lowercase(), text[4..].to_owned(), format!("  {text} "), text.replace('0', "o")] {
+            assert_eq!(form.parse::<TouchId>().expect(&form), id);
+        }
+    }
+
+    #[test]
+    fn what_is_no_128_bit_value_is_refused_by_name() {
+        for bad in ["", "clk_", "clk_123", "clk_8ZZZZZZZZZZZZZZZZZZZZZZZZZ", "clk_U0000000000000000000000000", "évt"] {
+            let fault = bad.parse::<TouchId>().expect_err(bad);
+            assert_eq!(fault.code, "id-malformed");
+        }
+    }
+
+    #[test]
+    fn version_7_sorts_by_time() {
+        let a = TouchId::new(UtcMillis(1_000), [255; 10]);
+        let b = TouchId::new(UtcMillis(1_001), [0; 10]);
+        assert!(a < b && a.to_string() < b.to_string());
+        assert_eq!(a.0.get_version_num(), 7);
+    }
+}

@@ -1,0 +1,257 @@
+//! The one door for stage events: what a sender wrote, checked into a draft.
+//!
+//! The API, webhook mappings and imports all fill an [`EventInput`] and call
+//! [`EventInput::check`], so that a field means the same thing wherever it came
+//! in, and every fault is told at once, by field and with its remedy.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::{Fault, shown};
+use super::money::{Currency, Money};
+use super::person::{JoinKey, joinable_email};
+use super::stage::{StageEventDraft, Subject};
+use super::time::{UtcMillis, Zone};
+
+/// Longest event id, in bytes.
+pub const EVENT_ID_LEN_MAX: usize = 200;
+
+/// A stage event in its sender's words.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventInput {
+    /// The sender's id of the event: the duplicate key within its source.
+    #[serde(default)]
+    pub event_id: String,
+    /// The stage.
+    #[serde(default)]
+    pub stage: String,
+    /// When it happened, RFC 3339; any time in the past.
+    #[serde(default)]
+    pub occurred_at: String,
+    /// The click id that came back, in any dress.
+    #[serde(default)]
+    pub click_id: Option<String>,
+    /// The browser, where the sender knows it.
+    #[serde(default)]
+    pub visitor_id: Option<String>,
+    /// The address; only a keyed hash of it is kept.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// Contact id, `namespace:id` or bare with the receiver's default namespace.
+    #[serde(default)]
+    pub person: Option<String>,
+    /// Deal, order, invoice or form response, `namespace:id`.
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// What a refund or invoice belongs to: an event id or a subject.
+    #[serde(default)]
+    pub parent: Option<String>,
+    /// A decimal amount, `480.00`.
+    #[serde(default, deserialize_with = "text_or_number")]
+    pub value: Option<String>,
+    /// The amount in minor units, instead of `value`.
+    #[serde(default)]
+    pub value_minor: Option<i64>,
+    /// ISO 4217.
+    #[serde(default)]
+    pub currency: Option<String>,
+}
+
+/// What the receiver assumes where the sender is silent.
+#[derive(Debug, Clone)]
+pub struct IntakeDefaults {
+    /// Currency of amounts that name none.
+    pub currency: Option<Currency>,
+    /// Namespace of bare contact ids.
+    pub namespace: String,
+    /// Zone of times without an offset; without it they are refused.
+    pub zone: Option<Zone>,
+}
+
+/// Turns a joinable address into its keyed hash; bound to the secret key outside this ring.
+pub type HashEmail<'a> = &'a dyn Fn(&str) -> String;
+
+impl EventInput {
+    /// Checks every field and answers the draft, or all faults at once.
+    ///
+    /// `now` bounds the time: an event may lie any time back, and a day ahead for clocks that differ.
+    pub fn check(&self, defaults: &IntakeDefaults, now: UtcMillis, hash: HashEmail<'_>) -> Result<StageEventDraft, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let event_id = keep(&mut faults, self.checked_event_id());
+        let stage = keep(&mut faults, required(&self.stage, "stage").and_then(str::parse));
+        let occurred_at = keep(&mut faults, self.checked_time(defaults, now));
+        let keys = keep(&mut faults, self.checked_keys(defaults, hash));
+        let subject = keep(&mut faults, given(self.subject.as_deref()).map(Subject::parse).transpose());
+        let value = keep(&mut faults, self.checked_value(defaults));
+        let parent = given(self.parent.as_deref()).map(str::to_owned);
+        if let (Some(event_id), Some(stage), Some(occurred_at), Some(mut keys), Some(subject), Some(value)) =
+            (event_id, stage, occurred_at, keys, subject, value)
+        {
+            if keys.is_empty() && subject.is_none() && parent.is_none() {
+                faults.push(Fault::new("person", "person-missing",
+                    "nothing says who this was; send click_id, email, person or subject"));
+            } else if faults.is_empty() {
+                keys.extend(subject.clone().map(JoinKey::Subject));
+                return Ok(StageEventDraft { event_id, stage, occurred_at, keys, subject, parent, value });
+            }
+        }
+        Err(faults)
+    }
+
+    fn checked_event_id(&self) -> Result<String, Fault> {
+        let id = required(&self.event_id, "event_id")?;
+        if id.len() > EVENT_ID_LEN_MAX || id.chars().any(char::is_control) {
+            return Err(Fault::new("event_id", "event-id-malformed", format!(
+                "{} has more than {EVENT_ID_LEN_MAX} bytes or holds control characters; send a shorter id", shown(id))));
+        }
+        Ok(id.to_owned())
+    }
+
+    fn checked_time(&self, defaults: &IntakeDefaults, now: UtcMillis) -> Result<UtcMillis, Fault> {
+        let text = required(&self.occurred_at, "occurred_at")?;
+        let at = match &defaults.zone {
+            Some(zone) => zone.parse_time(text),
+            None => UtcMillis::parse(text),
+        }.map_err(|f| f.named("occurred_at"))?;
+        if at > now.plus_ms(super::time::DAY_MS) {
+            return Err(Fault::new("occurred_at", "time-in-future",
+                format!("{at} is more than a day ahead of the server's clock; send when it happened")));
+        }
+        Ok(at)
+    }
+
+    fn checked_keys(&self, defaults: &IntakeDefaults, hash: HashEmail<'_>) -> Result<Vec<JoinKey>, Fault> {
+        let mut keys = Vec::new();
+        if let Some(address) = given(self.email.as_deref()) {
+            keys.extend(joinable_email(address)?.map(|email| JoinKey::Email(hash(&email))));
+        }
+        if let Some(person) = given(self.person.as_deref()) {
+            let (namespace, id) = person.split_once(':').unwrap_or((&defaults.namespace, person));
+            keys.extend(JoinKey::contact(namespace, id)?);
+        }
+        if let Some(click) = given(self.click_id.as_deref()) {
+            keys.push(JoinKey::Click(click.parse().map_err(|f: Fault| f.named("click_id"))?));
+        }
+        if let Some(visitor) = given(self.visitor_id.as_deref()) {
+            keys.push(JoinKey::Visitor(visitor.parse().map_err(|f: Fault| f.named("visitor_id"))?));
+        }
+        Ok(keys)
+    }
+
+    fn checked_value(&self, defaults: &IntakeDefaults) -> Result<Option<Money>, Fault> {
+        let text = given(self.value.as_deref());
+        if text.is_none() && self.value_minor.is_none() {
+            return Ok(None);
+        }
+        let currency = match given(self.currency.as_deref()) {
+            Some(code) => code.parse()?,
+            None => defaults.currency.ok_or_else(|| Fault::new("currency", "currency-missing",
+                "an amount needs a currency; send one such as EUR"))?,
+        };
+        let money = match (text, self.value_minor) {
+            (Some(_), Some(_)) => return Err(Fault::new("value", "value-twice",
+                "both `value` and `value_minor` are given; send one of them")),
+            (Some(text), None) => Money::parse(text, currency).map_err(|f| f.named("value"))?,
+            (None, minor) => Money { minor: minor.unwrap_or(0), currency },
+        };
+        // A refund is written both ways in the field; its size is what counts. Other stages are worth something or nothing.
+        if money.minor < 0 && self.stage != "refund" {
+            return Err(Fault::new("value", "value-negative",
+                "the amount is negative; send money given back as a `refund` event"));
+        }
+        Ok(Some(Money { minor: money.minor.abs(), currency }))
+    }
+}
+
+fn keep<T>(faults: &mut Vec<Fault>, result: Result<T, Fault>) -> Option<T> {
+    result.map_err(|fault| faults.push(fault)).ok()
+}
+
+fn given(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|t| !t.is_empty())
+}
+
+fn required<'a>(text: &'a str, field: &str) -> Result<&'a str, Fault> {
+    given(Some(text)).ok_or_else(|| Fault::new(field, "missing", "it is required and was not given"))
+}
+
+/// Reads a JSON string or number as the text of the number, exactly as far as JSON itself is exact.
+fn text_or_number<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    struct AsText;
+    impl serde::de::Visitor<'_> for AsText {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an amount as a string or a number")
+        }
+
+        fn visit_str<E>(self, v: &str) -> Result<Self::Value, E> {
+            Ok(Some(v.to_owned()))
+        }
+
+        fn visit_i64<E>(self, v: i64) -> Result<Self::Value, E> {
+            Ok(Some(v.to_string()))
+        }
+
+        fn visit_u64<E>(self, v: u64) -> Result<Self::Value, E> {
+            Ok(Some(v.to_string()))
+        }
+
+        fn visit_f64<E>(self, v: f64) -> Result<Self::Value, E> {
+            // The shortest text that reads back as this number: what the sender wrote, up to 15 digits.
+            Ok(Some(v.to_string()))
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+    }
+    d.deserialize_any(AsText)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::stage::Stage;
+
+    fn defaults() -> IntakeDefaults {
+        IntakeDefaults { currency: None, namespace: "crm".into(), zone: None }
+    }
+
+    fn check(json: &str) -> Result<StageEventDraft, Vec<String>> {
+        let input: EventInput = serde_json::from_str(json).expect(json);
+        let now = UtcMillis::parse("2026-01-01T00:00:00Z").expect("now");
+        input.check(&defaults(), now, &|e| format!("hash({e})"))
+            .map_err(|faults| faults.into_iter().map(|f| f.code).collect())
+    }
+
+    #[test]
+    fn a_full_event_becomes_a_draft() {
+        let draft = check(r#"{"event_id":"e1","stage":"customer","occurred_at":"2025-05-01T10:00:00+02:00","email":" Ana@Example.com",
+            "person":"hubspot:51","click_id":"01jz8q4m7t2v9xw3b5c6d7e8f0","subject":"deal:7","value":480.1,"currency":"eur"}"#).expect("draft");
+        assert_eq!(draft.stage, Stage::Customer);
+        assert_eq!(draft.occurred_at.to_string(), "2025-05-01T08:00:00.000Z");
+        assert_eq!(draft.value.map(|m| m.minor), Some(48_010));
+        let keys: Vec<String> = draft.keys.iter().map(ToString::to_string).collect();
+        assert_eq!(keys, ["email=hash(ana@example.com)", "contact=hubspot:51", "click=clk_01JZ8Q4M7T2V9XW3B5C6D7E8F0", "subject=deal:7"]);
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let codes = check(r#"{"stage":"winner","occurred_at":"yesterday","email":"nobody","value":"1.234","currency":"EUR"}"#).expect_err("faults");
+        assert_eq!(codes, ["missing", "stage-unknown", "time-malformed", "email-malformed", "amount-too-precise"]);
+        let base = r#""event_id":"e","stage":"lead","occurred_at":"2025-01-01T00:00:00Z""#;
+        for (rest, code) in [
+            (r#""person":"null""#, "person-missing"), (r#""email":"a@b.co","value":"5""#, "currency-missing"),
+            (r#""email":"a@b.co","value":"-5","currency":"EUR""#, "value-negative"), (r#""click_id":"xyz""#, "id-malformed"),
+            (r#""email":"a@b.co","value":"5","value_minor":500,"currency":"EUR""#, "value-twice"),
+            (r#""email":"a@b.co","value":"5","currency":"ABC""#, "currency-unknown"), (r#""subject":"deal""#, "subject-malformed"),
+        ] {
+            assert_eq!(check(&format!("{{{base},{rest}}}")).expect_err(rest), [code]);
+        }
+        let future = check(r#"{"event_id":"e","stage":"lead","occurred_at":"2026-01-02T00:00:01Z","email":"a@b.co"}"#);
+        assert_eq!(future.expect_err("future"), ["time-in-future"]);
+    }
+}

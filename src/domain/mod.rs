@@ -1,0 +1,22 @@
+//! Ring 1: what Headwater means, as pure functions and types.
+//!
+//! No HTTP, no SQL, no environment, no randomness, no clock except the
+//! [`time::Clock`] trait: everything here can be tested with values alone.
+//! Every other ring may use this one; it uses none of them
+//! (`tests/rules.rs` enforces it).
+
+pub mod attribution;
+pub mod channel;
+pub mod cost;
+pub mod destination;
+pub mod fault;
+pub mod ids;
+pub mod intake;
+pub mod link;
+pub mod money;
+pub mod person;
+pub mod slug;
+pub mod stage;
+pub mod time;
+pub mod touch;
+pub mod utm;

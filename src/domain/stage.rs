@@ -1,0 +1,159 @@
+//! Stage events: a person entered a stage at a time. Dated facts, never a "current stage" column.
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::{Fault, shown};
+use super::ids::{EndpointId, PersonId, StageEventId};
+use super::money::Money;
+use super::person::JoinKey;
+use super::time::UtcMillis;
+use super::touch::named_enum;
+
+named_enum!(
+    /// The stages of the funnel, and the events around a sale.
+    Stage, "stage", "stage-unknown" {
+        /// First contact details.
+        Lead = "lead",
+        /// Marketing qualified.
+        Mql = "mql",
+        /// Sales qualified.
+        Sql = "sql",
+        /// A deal in the pipeline.
+        Opportunity = "opportunity",
+        /// Became a customer: closed won.
+        Customer = "customer",
+        /// A purchase.
+        Sale = "sale",
+        /// Money given back.
+        Refund = "refund",
+        /// A deal that was lost.
+        Lost = "lost",
+        /// A lead that turned out to be none.
+        Rejected = "rejected",
+    }
+);
+
+impl Stage {
+    /// Whether the event begins or continues a person's purchase sequence.
+    pub fn is_purchase(self) -> bool {
+        matches!(self, Self::Customer | Self::Sale)
+    }
+}
+
+/// A thing in another system, `namespace:id`: a deal, an order, an invoice, a form response.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subject(String);
+
+impl Subject {
+    /// Longest subject, in bytes.
+    pub const LEN_MAX: usize = 200;
+
+    /// Reads `deal:4711`; the namespace is lower-cased, the id kept as it stands.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let trimmed = text.trim();
+        let fault = |why: &str| Err(Fault::new("subject", "subject-malformed", format!("{} {why}", shown(text))));
+        if trimmed.len() > Self::LEN_MAX || trimmed.chars().any(char::is_control) {
+            return fault("is longer than 200 bytes or holds control characters");
+        }
+        match trimmed.split_once(':') {
+            Some((namespace, id)) if !namespace.trim().is_empty() && !id.trim().is_empty() => {
+                Ok(Self(format!("{}:{}", namespace.trim().to_lowercase(), id.trim())))
+            }
+            _ => fault("has no namespace; write it as deal:4711 or order:1001"),
+        }
+    }
+
+    /// A subject as it was stored.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// `namespace:id`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A stage event as its sender told it, checked and with its keys hashed, before it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageEventDraft {
+    /// The sender's id of the event, unique within its source: the duplicate key.
+    pub event_id: String,
+    /// Which stage.
+    pub stage: Stage,
+    /// When the person entered it.
+    pub occurred_at: UtcMillis,
+    /// Who it was, by every key the sender gave.
+    pub keys: Vec<JoinKey>,
+    /// What it is about beside the person.
+    pub subject: Option<Subject>,
+    /// What a refund or an invoice belongs to: another event id or a subject.
+    pub parent: Option<String>,
+    /// What it was worth.
+    pub value: Option<Money>,
+}
+
+impl StageEventDraft {
+    /// Everything that two tellings of one event must agree on, in a fixed order, for the conflict check.
+    pub fn content(&self) -> String {
+        let mut keys: Vec<String> = self.keys.iter().map(ToString::to_string).collect();
+        keys.sort();
+        [
+            self.stage.as_str(), &self.occurred_at.0.to_string(), &keys.join(" "),
+            self.subject.as_ref().map_or("", Subject::as_str), self.parent.as_deref().unwrap_or(""),
+            &self.value.map(|m| m.to_string()).unwrap_or_default(),
+        ].join("\n")
+    }
+}
+
+/// Who told an event: an endpoint's id, or a name for the API and imports.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Source(String);
+
+impl Source {
+    /// The source of an endpoint's events.
+    pub fn endpoint(id: EndpointId) -> Self {
+        Self(id.to_string())
+    }
+
+    /// A named source; 1 to 60 characters of `a-z 0-9 . _ -`.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let name: super::utm::UtmValue = text.parse().map_err(|f: Fault| f.named("source"))?;
+        Ok(Self(name.as_str().to_owned()))
+    }
+
+    /// A source as it was stored.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A stored stage event, as attribution reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageEvent {
+    /// Its id.
+    pub id: StageEventId,
+    /// Who told it.
+    pub source: Source,
+    /// The teller's id of it.
+    pub event_id: String,
+    /// Which stage.
+    pub stage: Stage,
+    /// When it happened.
+    pub occurred_at: UtcMillis,
+    /// The person it was recorded for; none where only a subject was known.
+    pub person: Option<PersonId>,
+    /// What it is about.
+    pub subject: Option<Subject>,
+    /// What it belongs to.
+    pub parent: Option<String>,
+    /// What it was worth.
+    pub value: Option<Money>,
+    /// Whether its source's money counts as revenue.
+    pub counts_revenue: bool,
+}

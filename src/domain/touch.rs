@@ -1,0 +1,174 @@
+//! Touches: dated contacts of a visitor with a channel, and what kind of hit each was.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{LinkId, TouchId, VisitorId};
+use super::time::UtcMillis;
+
+/// Declares a plain enum with its stored and wire names.
+macro_rules! named_enum {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $code:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stored and wire name.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::domain::fault::Fault;
+
+            fn from_str(text: &str) -> Result<Self, $crate::domain::fault::Fault> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    other => Err($crate::domain::fault::Fault::new($what, $code, format!(
+                        "{} is not known; use one of {}", $crate::domain::fault::shown(other), [$($text),+].join(", ")))),
+                }
+            }
+        }
+
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                <String as ::serde::Deserialize>::deserialize(d)?.parse().map_err(::serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use named_enum;
+
+named_enum!(
+    /// What a touch was.
+    TouchKind, "kind", "touch-kind-unknown" {
+        /// A redirect of ours.
+        Click = "click",
+        /// An arrival seen by `hw.js` that did not come through our redirect.
+        Landing = "landing",
+        /// A pixel impression.
+        View = "view",
+        /// A lead given inside a network's own form.
+        Form = "form",
+    }
+);
+
+named_enum!(
+    /// Who or what made a touch. Stored with its rule, never dropped; reports count `human`.
+    TouchClass, "class", "touch-class-unknown" {
+        /// A person, as far as can be told.
+        Human = "human",
+        /// A crawler, a monitor, a script.
+        Bot = "bot",
+        /// A network fetching the preview card of a link.
+        Preview = "preview",
+        /// A browser loading ahead of a click.
+        Prefetch = "prefetch",
+        /// A mail gateway opening links to check them.
+        Scanner = "scanner",
+        /// The same visitor and link again within the repeat window.
+        Repeat = "repeat",
+    }
+);
+
+/// A network's own click id that arrived with a touch, such as `fbclid`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkClickId {
+    /// The query parameter.
+    pub param: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// Query parameters in which networks put their click ids
+/// (`fixtures/reference/click-id-params.json`; ids of mail tools that name a reader are left out on purpose).
+pub const NETWORK_CLICK_ID_PARAMS: &[&str] = &[
+    "fbclid", "gclid", "gbraid", "wbraid", "dclid", "msclkid", "li_fat_id", "ttclid", "twclid", "epik", "rdt_cid",
+    "ScCid", "igshid", "irclickid", "qclid", "yclid",
+];
+
+/// What one tracking request said, as the journal keeps it until the writer has loaded it.
+///
+/// Holds no IP address: nothing here needs one yet (invariant 8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TouchRecord {
+    /// The touch, for a click its click id.
+    pub id: TouchId,
+    /// When the request came in.
+    pub occurred_at: UtcMillis,
+    /// What it was.
+    pub kind: RecordKind,
+    /// The browser, unless it asked for privacy or brought no cookie.
+    pub visitor: Option<VisitorId>,
+    /// The request carried `Sec-GPC: 1` or `DNT: 1`: counted, never shared with a network.
+    pub private: bool,
+    /// The facts that classification reads.
+    pub client: ClientFacts,
+    /// Click ids of networks.
+    pub network_ids: Vec<NetworkClickId>,
+}
+
+/// What a record is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordKind {
+    /// A redirect of a link.
+    Click {
+        /// Which link.
+        link: LinkId,
+    },
+    /// A pixel impression of a link, or of a page that names none.
+    View {
+        /// Which link, if any.
+        link: Option<LinkId>,
+    },
+    /// An arrival without a redirect of ours.
+    Landing(Arrival),
+}
+
+/// How an arrival looked to `hw.js`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// Host and path of the page, without its query.
+    pub page: String,
+    /// Host of the referrer.
+    pub referrer_host: Option<String>,
+    /// `utm_source`, lower case.
+    pub utm_source: Option<String>,
+    /// `utm_medium`, lower case.
+    pub utm_medium: Option<String>,
+    /// `utm_campaign`, lower case.
+    pub utm_campaign: Option<String>,
+}
+
+/// Headers and circumstances by which a hit is classified.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientFacts {
+    /// `User-Agent`, cut to 512 bytes.
+    pub user_agent: Option<String>,
+    /// Host of `Referer`.
+    pub referrer_host: Option<String>,
+    /// The method was HEAD.
+    pub head: bool,
+    /// `Sec-Purpose`, `Purpose` or `X-Moz` said prefetch or preview.
+    pub prefetch: bool,
+    /// The request had an `Accept-Language`, as browsers send.
+    pub accept_language: bool,
+    /// `Sec-Fetch-Dest: document` or `Sec-Fetch-Mode: navigate`: a navigation of a real browser.
+    pub navigation: bool,
+}

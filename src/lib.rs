@@ -1,0 +1,3 @@
+//! Headwater: what each lead and each customer cost, and which channel, campaign and link it came from.
+
+pub mod domain;
