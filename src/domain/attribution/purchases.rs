@@ -58,15 +58,17 @@ pub struct Refund<'a> {
 }
 
 /// All purchases and refunds of one person, in order, divided by one model.
-pub fn divide<'a>(
-    events: &[&'a StageEvent], touches: &[JourneyTouch], model: &dyn Model, lookback_days: i64,
+///
+/// `touches_of` answers the sorted touches of an event: its person's, and those of everybody on its deal.
+pub fn divide<'a, 't>(
+    events: &[&'a StageEvent], touches_of: &dyn Fn(&StageEvent) -> &'t [JourneyTouch], model: &dyn Model, lookback_days: i64,
 ) -> (Vec<Purchase<'a>>, Vec<Refund<'a>>) {
     let mut ordered: Vec<&StageEvent> = events.to_vec();
     ordered.sort_by_key(|e| (e.occurred_at, e.id));
     let mut purchases: Vec<Purchase<'a>> = Vec::new();
     for event in ordered.iter().filter(|e| e.stage.is_purchase()) {
         let previous = purchases.last();
-        let journey = Journey::cut(touches, event.occurred_at, lookback_days, previous.map(|p| p.event.occurred_at));
+        let journey = Journey::cut(touches_of(event), event.occurred_at, lookback_days, previous.map(|p| p.event.occurred_at));
         let (parts, inherited) = match previous {
             Some(before) if journey.is_empty() => (before.parts.clone(), !before.parts.is_empty()),
             _ => (journey.touches.iter().map(|t| t.id).zip(model.parts(&journey)).collect(), false),
@@ -147,7 +149,7 @@ mod tests {
         let all = [event(1, Stage::Customer, 10, 100), event(2, Stage::Sale, 20, 100), event(3, Stage::Sale, 30, 100)];
         let refs: Vec<&StageEvent> = all.iter().collect();
         let touches = touches(&[1, 5, 15]);
-        let (purchases, _) = divide(&refs, &touches, linear, 90);
+        let (purchases, _) = divide(&refs, &|_| &touches, linear, 90);
         assert_eq!(purchases.iter().map(|p| p.parts.len()).collect::<Vec<_>>(), [2, 1, 1]);
         assert_eq!(purchases.iter().map(|p| p.inherited).collect::<Vec<_>>(), [false, false, true]);
         assert_eq!(purchases[2].parts, purchases[1].parts);
@@ -160,7 +162,7 @@ mod tests {
         all.extend((2..=4).map(|n| event(n, Stage::Refund, 10 + i64::try_from(n).expect("day"), [0, 0, 3, 4, 93][usize::try_from(n).expect("n")])));
         let refs: Vec<&StageEvent> = all.iter().collect();
         let touches = touches(&[1, 5, 9]);
-        let (purchases, refunds) = divide(&refs, &touches, linear, 90);
+        let (purchases, refunds) = divide(&refs, &|_| &touches, linear, 90);
         let mut left = minors(&purchases[0].revenue_shares());
         for refund in &refunds {
             assert_eq!(refund.sale, Some(all[0].id));
@@ -182,7 +184,8 @@ mod tests {
         usd.value = Some(Money { minor: 10, currency: "USD".parse().expect("USD") });
         let all = [sale, event(2, Stage::Refund, 20, 101), named, usd];
         let refs: Vec<&StageEvent> = all.iter().collect();
-        let (_, refunds) = divide(&refs, &touches(&[1]), linear, 90);
+        let one = touches(&[1]);
+        let (_, refunds) = divide(&refs, &|_| &one, linear, 90);
         assert!(refunds.iter().all(|r| r.sale.is_none()), "{refunds:?}");
     }
 
@@ -195,7 +198,7 @@ mod tests {
         }
         twice[2].counts_revenue = false;
         let refs: Vec<&StageEvent> = twice.iter().collect();
-        let (purchases, _) = divide(&refs, &[], linear, 90);
+        let (purchases, _) = divide(&refs, &|_| &[], linear, 90);
         assert_eq!(purchases.iter().map(|p| p.revenue_minor).collect::<Vec<_>>(), [100, 0, 0]);
         assert_eq!(purchases[0].revenue_shares(), [(None, 100)]);
     }

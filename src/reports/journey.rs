@@ -1,0 +1,105 @@
+//! One person's journey: touches and stage events in order, for a page or an API call.
+
+use super::facts::{Facts, Who};
+use super::labels::Origin;
+use super::ReportError;
+use crate::domain::ids::{PersonId, StageEventId, TouchId};
+use crate::domain::money::Money;
+use crate::domain::stage::Stage;
+use crate::domain::time::UtcMillis;
+use crate::domain::touch::TouchKind;
+use crate::store::{Conn, StoreError, ledger};
+
+/// A step of a journey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A contact with a channel.
+    Touch {
+        /// The touch.
+        id: TouchId,
+        /// What it was.
+        kind: TouchKind,
+        /// The channel's code, if it has one.
+        channel: Option<String>,
+        /// The link's slug, if it has one.
+        link: Option<String>,
+        /// Whether another person brought the same click id first.
+        shared: bool,
+    },
+    /// A stage entered.
+    Stage {
+        /// The event.
+        id: StageEventId,
+        /// Which stage.
+        stage: Stage,
+        /// Who told it.
+        source: String,
+        /// The teller's id of it.
+        event_id: String,
+        /// What it was worth.
+        value: Option<Money>,
+    },
+}
+
+/// A person with everything that led to their stage events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonJourney {
+    /// The cluster's name: its oldest person.
+    pub person: PersonId,
+    /// Steps, oldest first; a touch at the instant of an event comes before it.
+    pub steps: Vec<(UtcMillis, Step)>,
+}
+
+/// The journey of one person, by any person id of the cluster.
+pub fn of_person(conn: &mut Conn, person: PersonId) -> Result<PersonJourney, ReportError> {
+    let as_of = ledger::horizon(conn)?;
+    let facts = Facts::load(conn, as_of)?;
+    let cluster = facts.people.cluster(person);
+    journey(&facts, cluster).ok_or_else(|| StoreError::NotFound(format!("a person {person} with stage events")).into())
+}
+
+/// The people with the newest stage events, newest first.
+pub fn latest(conn: &mut Conn, limit: usize) -> Result<Vec<PersonJourney>, ReportError> {
+    let as_of = ledger::horizon(conn)?;
+    let facts = Facts::load(conn, as_of)?;
+    let mut seen = Vec::new();
+    for event in facts.events.iter().rev() {
+        if let Who::Person(person) = facts.who(event)
+            && !seen.contains(&person)
+        {
+            seen.push(person);
+            if seen.len() == limit {
+                break;
+            }
+        }
+    }
+    Ok(seen.into_iter().filter_map(|person| journey(&facts, person)).collect())
+}
+
+fn journey(facts: &Facts, person: PersonId) -> Option<PersonJourney> {
+    let events: Vec<_> = facts.events.iter().filter(|e| facts.who(e) == Who::Person(person)).collect();
+    let mut steps = Vec::new();
+    let mut touches: Vec<_> = events.iter().flat_map(|e| facts.touches_of(e)).collect();
+    touches.sort_by_key(|t| (t.at, &t.tie, t.id));
+    touches.dedup_by_key(|t| t.id);
+    for touch in touches.iter().filter_map(|t| facts.touch(t.id)) {
+        let origin = Origin { link: touch.link, channel: touch.channel, campaign: touch.campaign };
+        let channel = facts.labels.channel_of(origin, touch.occurred_at);
+        steps.push((touch.occurred_at, Step::Touch {
+            id: touch.id,
+            kind: touch.kind,
+            channel: channel.and_then(|id| facts.labels.channel_code(id)).map(str::to_owned),
+            link: touch.link.and_then(|id| facts.labels.link_slug(id)).map(str::to_owned),
+            shared: facts.people.click_owner(touch.id).is_some_and(|owner| owner != person),
+        }));
+    }
+    for event in &events {
+        steps.push((event.occurred_at, Step::Stage {
+            id: event.id, stage: event.stage, source: event.source.as_str().to_owned(), event_id: event.event_id.clone(),
+            value: event.value,
+        }));
+    }
+    // A stable sort keeps touches before the events of their instant.
+    steps.sort_by_key(|(at, _)| *at);
+    (!events.is_empty()).then_some(PersonJourney { person, steps })
+}

@@ -1,0 +1,96 @@
+//! What a touch was labelled when it happened: the revisions an `as_of` sees.
+
+use std::collections::HashMap;
+
+use crate::domain::channel::{CampaignLabels, ChannelLabels, History};
+use crate::domain::ids::{CampaignId, ChannelId, LinkId};
+use crate::domain::link::LinkLabels;
+use crate::domain::time::UtcMillis;
+use crate::store::{Conn, StoreError, labels, links};
+
+/// What a touch itself says about where it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) link: Option<LinkId>,
+    pub(super) channel: Option<ChannelId>,
+    pub(super) campaign: Option<CampaignId>,
+}
+
+/// Codes and label histories of everything a report groups by.
+#[derive(Debug, Default)]
+pub(super) struct Labels {
+    channels: HashMap<ChannelId, (String, History<ChannelLabels>)>,
+    campaigns: HashMap<CampaignId, (String, History<CampaignLabels>)>,
+    links: HashMap<LinkId, (String, History<LinkLabels>)>,
+}
+
+impl Labels {
+    pub(super) fn load(conn: &mut Conn, as_of: UtcMillis) -> Result<Self, StoreError> {
+        let mut channel_histories = labels::channel_histories(conn, as_of)?;
+        let mut campaign_histories = labels::campaign_histories(conn, as_of)?;
+        let mut link_histories = links::histories(conn, as_of)?;
+        let channels = labels::list_channels(conn)?.into_iter()
+            .map(|c| (c.id, (c.code, channel_histories.remove(&c.id).unwrap_or_default()))).collect();
+        let campaigns = labels::list_campaigns(conn)?.into_iter()
+            .map(|c| (c.id, (c.code, campaign_histories.remove(&c.id).unwrap_or_default()))).collect();
+        let links = links::all(conn)?.into_iter()
+            .map(|l| (l.id, (l.slug, link_histories.remove(&l.id).unwrap_or_default()))).collect();
+        Ok(Self { channels, campaigns, links })
+    }
+
+    /// The channel of a touch: its own word first, else its link's at that time.
+    pub(super) fn channel_of(&self, origin: Origin, at: UtcMillis) -> Option<ChannelId> {
+        origin.channel.or_else(|| self.link_at(origin.link?, at).map(|l| l.channel))
+    }
+
+    /// The campaign of a touch, likewise.
+    pub(super) fn campaign_of(&self, origin: Origin, at: UtcMillis) -> Option<CampaignId> {
+        origin.campaign.or_else(|| self.link_at(origin.link?, at)?.campaign)
+    }
+
+    pub(super) fn is_direct(&self, channel: Option<ChannelId>, at: UtcMillis) -> bool {
+        channel.and_then(|id| self.channels.get(&id)?.1.at(at)).is_some_and(|l| l.direct)
+    }
+
+    pub(super) fn channel_code(&self, id: ChannelId) -> Option<&str> {
+        self.channels.get(&id).map(|(code, _)| code.as_str())
+    }
+
+    pub(super) fn campaign_code(&self, id: CampaignId) -> Option<&str> {
+        self.campaigns.get(&id).map(|(code, _)| code.as_str())
+    }
+
+    pub(super) fn link_slug(&self, id: LinkId) -> Option<&str> {
+        self.links.get(&id).map(|(slug, _)| slug.as_str())
+    }
+
+    pub(super) fn channel_name(&self, code: &str) -> Option<&str> {
+        name_of(self.channels.values(), code, |l| &l.name)
+    }
+
+    pub(super) fn campaign_name(&self, code: &str) -> Option<&str> {
+        name_of(self.campaigns.values(), code, |l| &l.name)
+    }
+
+    pub(super) fn link_title(&self, slug: &str) -> Option<&str> {
+        name_of(self.links.values(), slug, |l| &l.title)
+    }
+
+    /// Instants inside `(from, to)` at which some link is relabelled.
+    pub(super) fn changes_within(&self, from: UtcMillis, to: UtcMillis) -> Vec<UtcMillis> {
+        let mut at: Vec<UtcMillis> = self.links.values().flat_map(|(_, h)| h.changes_within(from, to)).collect();
+        at.sort();
+        at.dedup();
+        at
+    }
+
+    fn link_at(&self, id: LinkId, at: UtcMillis) -> Option<&LinkLabels> {
+        self.links.get(&id)?.1.at(at)
+    }
+}
+
+fn name_of<'a, L: 'a>(
+    mut all: impl Iterator<Item = &'a (String, History<L>)>, code: &str, name: fn(&L) -> &String,
+) -> Option<&'a str> {
+    all.find(|(c, _)| c == code).and_then(|(_, h)| h.latest()).map(|l| name(l).as_str()).filter(|n| !n.is_empty())
+}

@@ -1,0 +1,37 @@
+//! Ring 3: reports. Each loads facts through the store, runs the domain over them
+//! and answers typed rows; none knows HTTP.
+//!
+//! A report is a pure function of its parameters and the facts recorded up to
+//! `as_of` (invariant 4): rows are sorted here, never by a database's collation,
+//! and no wall clock enters. To add a column to *cost per lead*, extend
+//! [`cost_per_lead::Figures`]; its JSON, CSV, table and page follow from
+//! [`cost_per_lead::COLUMNS`].
+
+pub mod cost_per_lead;
+mod costs;
+mod facts;
+pub mod journey;
+mod labels;
+
+use crate::domain::fault::Fault;
+use crate::store::StoreError;
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The parameters, or the facts they lead to, do not allow it; the caller can mend it.
+    #[error("{0}")]
+    Refused(Fault),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A sum that must agree does not. Better no report than a wrong one.
+    #[error("internal error: {0}")]
+    DoesNotAddUp(String),
+}
+
+impl From<Fault> for ReportError {
+    fn from(fault: Fault) -> Self {
+        Self::Refused(fault)
+    }
+}

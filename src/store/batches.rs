@@ -1,0 +1,113 @@
+//! Batches: one import or one call that added facts, listed and undone as a whole.
+
+use diesel::prelude::*;
+
+use super::labels::Author;
+use super::schema::{batches, cost_entries, identity_facts, stage_events, touches};
+use super::{Conn, StoreError, bytes, costs, ledger, stored, uuid};
+use crate::domain::ids::BatchId;
+use crate::domain::time::UtcMillis;
+use crate::domain::touch::named_enum;
+
+named_enum!(
+    /// What a batch added.
+    BatchKind, "kind", "batch-kind-unknown" {
+        /// Touches.
+        Touches = "touches",
+        /// Stage events.
+        Conversions = "conversions",
+        /// Cost entries.
+        Costs = "costs",
+    }
+);
+
+/// A batch as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Its id.
+    pub id: BatchId,
+    /// What it added.
+    pub kind: BatchKind,
+    /// Who told it.
+    pub source: String,
+    /// The file name, or how it came in.
+    pub label: String,
+    /// How many facts.
+    pub rows_stored: i64,
+    /// Ledger time of its facts.
+    pub recorded_at: UtcMillis,
+    /// When it was undone.
+    pub voided_at: Option<UtcMillis>,
+    /// Who recorded it.
+    pub recorded_by: String,
+}
+
+type Row = (Vec<u8>, String, String, String, i64, i64, Option<i64>, String);
+
+fn batch_of(row: Row) -> Result<Batch, StoreError> {
+    let (id, kind, source, label, rows_stored, recorded_at, voided_at, recorded_by) = row;
+    Ok(Batch {
+        id: BatchId(uuid(&id)?), kind: stored(&kind)?, source, label, rows_stored,
+        recorded_at: UtcMillis(recorded_at), voided_at: voided_at.map(UtcMillis), recorded_by,
+    })
+}
+
+/// Records a batch; its facts are written in the same transaction.
+pub fn insert(conn: &mut Conn, batch: &Batch) -> Result<(), StoreError> {
+    on!(conn, c => diesel::insert_into(batches::table)
+        .values((
+            batches::id.eq(bytes(batch.id.0)), batches::kind.eq(batch.kind.as_str()), batches::source.eq(&batch.source),
+            batches::label.eq(&batch.label), batches::rows_stored.eq(batch.rows_stored),
+            batches::recorded_at.eq(batch.recorded_at.0), batches::recorded_by.eq(&batch.recorded_by),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+/// One batch.
+pub fn get(conn: &mut Conn, id: BatchId) -> Result<Batch, StoreError> {
+    let row: Option<Row> = on!(conn, c => batches::table.filter(batches::id.eq(bytes(id.0))).first(c).optional())?;
+    row.map(batch_of).transpose()?.ok_or_else(|| StoreError::NotFound(format!("batch {id}")))
+}
+
+/// The newest batches.
+pub fn list(conn: &mut Conn, limit: i64) -> Result<Vec<Batch>, StoreError> {
+    let rows: Vec<Row> = on!(conn, c => batches::table.order(batches::recorded_at.desc()).limit(limit).load(c))?;
+    rows.into_iter().map(batch_of).collect()
+}
+
+/// Undoes a batch: voids its facts, and brings back the cost entries it had replaced.
+///
+/// Reports of an earlier `as_of` stay what they were. Undoing twice changes nothing and says so.
+pub fn undo(conn: &mut Conn, id: BatchId, author: &Author) -> Result<Batch, StoreError> {
+    let mut batch = get(conn, id)?;
+    if batch.voided_at.is_some() {
+        return Ok(batch);
+    }
+    let at = ledger::stamp(conn, author.now)?;
+    let key = bytes(id.0);
+    macro_rules! void {
+        ($table:ident) => {
+            on!(conn, c => diesel::update($table::table)
+                .filter($table::batch_id.eq(&key)).filter($table::voided_at.is_null())
+                .set($table::voided_at.eq(at.0)).execute(c))?
+        };
+    }
+    match batch.kind {
+        BatchKind::Touches => {
+            void!(touches);
+            void!(identity_facts);
+        }
+        BatchKind::Conversions => {
+            void!(stage_events);
+            void!(identity_facts);
+        }
+        BatchKind::Costs => {
+            void!(cost_entries);
+            costs::restore_replaced(conn, &batch, at)?;
+        }
+    }
+    on!(conn, c => diesel::update(batches::table.filter(batches::id.eq(&key))).set(batches::voided_at.eq(at.0)).execute(c))?;
+    batch.voided_at = Some(at);
+    Ok(batch)
+}

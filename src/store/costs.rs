@@ -1,0 +1,193 @@
+//! Cost entries: replaced by re-import, undone by batch, never edited.
+
+use diesel::prelude::*;
+
+use super::batches::{Batch, BatchKind};
+use super::labels::Author;
+use super::schema::cost_entries;
+use super::{Conn, ROWS_PER_STATEMENT, StoreError, batches, bytes, ledger, stored, uuid};
+use crate::domain::cost::{CostDraft, CostEntry, CostKind};
+use crate::domain::fault::Fault;
+use crate::domain::ids::{BatchId, CampaignId, ChannelId, CostEntryId, LinkId, PostId, uuid_v7};
+use crate::domain::money::Money;
+use crate::domain::stage::Source;
+use crate::domain::time::{DayRange, UtcMillis};
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = cost_entries, treat_none_as_default_value = false)]
+struct Row {
+    id: Vec<u8>,
+    recorded_at: i64,
+    voided_at: Option<i64>,
+    batch_id: Vec<u8>,
+    day_from: String,
+    day_to: String,
+    channel_id: Option<i64>,
+    campaign_id: Option<i64>,
+    post_id: Option<i64>,
+    link_id: Option<i64>,
+    kind: String,
+    amount_minor: i64,
+    currency: String,
+    source: String,
+    document: Option<String>,
+}
+
+impl Row {
+    fn into_entry(self) -> Result<CostEntry, StoreError> {
+        Ok(CostEntry {
+            id: CostEntryId(uuid(&self.id)?),
+            cost: CostDraft {
+                days: DayRange { from: stored(&self.day_from)?, to: stored(&self.day_to)? },
+                channel: self.channel_id.map(ChannelId),
+                campaign: self.campaign_id.map(CampaignId),
+                post: self.post_id.map(PostId),
+                link: self.link_id.map(LinkId),
+                kind: stored(&self.kind)?,
+                amount: Money { minor: self.amount_minor, currency: stored(&self.currency)? },
+                source: Source::stored(self.source),
+                document: self.document,
+            },
+        })
+    }
+
+    fn of(cost: &CostDraft, id: uuid::Uuid, batch: BatchId, at: UtcMillis) -> Self {
+        Self {
+            id: bytes(id), recorded_at: at.0, voided_at: None, batch_id: bytes(batch.0),
+            day_from: cost.days.from.to_string(), day_to: cost.days.to.to_string(),
+            channel_id: cost.channel.map(|c| c.0), campaign_id: cost.campaign.map(|c| c.0),
+            post_id: cost.post.map(|p| p.0), link_id: cost.link.map(|l| l.0), kind: cost.kind.as_str().into(),
+            amount_minor: cost.amount.minor, currency: cost.amount.currency.code().into(),
+            source: cost.source.as_str().into(), document: cost.document.clone(),
+        }
+    }
+}
+
+/// What storing a set of costs did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The batch; `None` where the same entries stood already and nothing was written.
+    pub batch: Option<BatchId>,
+    /// Entries added.
+    pub added: usize,
+    /// Earlier entries of the same source, kind and days that they replaced.
+    pub replaced: usize,
+}
+
+/// Adds entries without replacing anything: single costs by hand or API.
+pub fn add(conn: &mut Conn, costs: &[CostDraft], label: &str, author: &Author) -> Result<Stored, StoreError> {
+    let at = ledger::stamp(conn, author.now)?;
+    insert(conn, costs, label, at, author).map(|batch| Stored { batch: Some(batch), added: costs.len(), replaced: 0 })
+}
+
+/// Imports a file's entries: for each source and kind in it, they replace every entry between the file's first and last day.
+///
+/// An entry that reaches outside those days is refused by name, and nothing is
+/// stored. The same file again changes nothing.
+pub fn replace(conn: &mut Conn, costs: &[CostDraft], label: &str, author: &Author) -> Result<Stored, StoreError> {
+    let at = ledger::stamp(conn, author.now)?;
+    let mut groups: Vec<(&Source, CostKind)> = costs.iter().map(|c| (&c.source, c.kind)).collect();
+    groups.sort_by_key(|(s, k)| (s.as_str().to_owned(), *k));
+    groups.dedup();
+    let mut replaced_ids = Vec::new();
+    let mut standing = Vec::new();
+    for (source, kind) in groups {
+        let of_group = |c: &&CostDraft| c.source == *source && c.kind == kind;
+        let from = costs.iter().filter(of_group).map(|c| c.days.from).min();
+        let to = costs.iter().filter(of_group).map(|c| c.days.to).max();
+        let (Some(from), Some(to)) = (from, to) else { continue };
+        for row in overlapping(conn, source, kind, DayRange { from, to })? {
+            let id = row.id.clone();
+            let entry = row.into_entry()?;
+            if entry.cost.days.from < from || entry.cost.days.to > to {
+                return Err(StoreError::refused(Fault::new("days", "cost-reaches-outside", format!(
+                    "the import covers {from} to {to}, but entry {} of source `{}` covers {} to {} ({}); \
+                     import whole ranges, or undo that entry's batch first",
+                    entry.id, source.as_str(), entry.cost.days.from, entry.cost.days.to, entry.cost.amount))));
+            }
+            replaced_ids.push(id);
+            standing.push(entry.cost);
+        }
+    }
+    if same_entries(&standing, costs) {
+        return Ok(Stored { batch: None, added: 0, replaced: 0 });
+    }
+    for chunk in replaced_ids.chunks(ROWS_PER_STATEMENT) {
+        on!(conn, c => diesel::update(cost_entries::table.filter(cost_entries::id.eq_any(chunk)))
+            .set(cost_entries::voided_at.eq(at.0)).execute(c))?;
+    }
+    let batch = insert(conn, costs, label, at, author)?;
+    Ok(Stored { batch: Some(batch), added: costs.len(), replaced: replaced_ids.len() })
+}
+
+/// Brings back, as new facts, what a batch had replaced. Each transaction has a ledger time of its own,
+/// so the entries voided at the batch's time are exactly those.
+pub(super) fn restore_replaced(conn: &mut Conn, batch: &Batch, at: UtcMillis) -> Result<(), StoreError> {
+    let rows: Vec<Row> = on!(conn, c => cost_entries::table.filter(cost_entries::voided_at.eq(batch.recorded_at.0))
+        .select(Row::as_select()).load(c))?;
+    let restored: Vec<Row> = rows.into_iter().map(|mut row| {
+        row.id = bytes(uuid_v7(at, rand::random()));
+        row.recorded_at = at.0;
+        row.voided_at = None;
+        row
+    }).collect();
+    write(conn, &restored)
+}
+
+/// Entries that an `as_of` sees and whose days touch a range.
+pub fn visible(conn: &mut Conn, range: DayRange, as_of: UtcMillis) -> Result<Vec<CostEntry>, StoreError> {
+    use cost_entries as t;
+    let (from, to) = (range.from.to_string(), range.to.to_string());
+    let rows: Vec<Row> = on!(conn, c => t::table
+        .filter(t::day_from.le(&to)).filter(t::day_to.ge(&from)).filter(t::recorded_at.le(as_of.0))
+        .filter(t::voided_at.is_null().or(t::voided_at.gt(as_of.0)))
+        .select(Row::as_select()).load(c))?;
+    rows.into_iter().map(Row::into_entry).collect()
+}
+
+/// The newest standing entries.
+pub fn list(conn: &mut Conn, limit: i64) -> Result<Vec<CostEntry>, StoreError> {
+    use cost_entries as t;
+    let rows: Vec<Row> = on!(conn, c => t::table.filter(t::voided_at.is_null())
+        .order((t::day_from.desc(), t::id.desc())).limit(limit).select(Row::as_select()).load(c))?;
+    rows.into_iter().map(Row::into_entry).collect()
+}
+
+fn overlapping(conn: &mut Conn, source: &Source, kind: CostKind, days: DayRange) -> Result<Vec<Row>, StoreError> {
+    use cost_entries as t;
+    let (from, to) = (days.from.to_string(), days.to.to_string());
+    Ok(on!(conn, c => t::table.filter(t::source.eq(source.as_str())).filter(t::kind.eq(kind.as_str()))
+        .filter(t::day_from.le(&to)).filter(t::day_to.ge(&from)).filter(t::voided_at.is_null())
+        .select(Row::as_select()).load(c))?)
+}
+
+fn same_entries(a: &[CostDraft], b: &[CostDraft]) -> bool {
+    let key = |c: &CostDraft| {
+        (c.days.from, c.days.to, c.channel, c.campaign, c.post, c.link, c.kind, c.amount.minor, c.amount.currency.code(), c.document.clone())
+    };
+    let sorted = |list: &[CostDraft]| {
+        let mut keys: Vec<_> = list.iter().map(key).collect();
+        keys.sort();
+        keys
+    };
+    a.len() == b.len() && sorted(a) == sorted(b)
+}
+
+fn insert(conn: &mut Conn, costs: &[CostDraft], label: &str, at: UtcMillis, author: &Author) -> Result<BatchId, StoreError> {
+    let batch = BatchId::new(at, rand::random());
+    let source = costs.first().map_or("", |c| c.source.as_str()).to_owned();
+    batches::insert(conn, &Batch {
+        id: batch, kind: BatchKind::Costs, source, label: label.to_owned(), rows_stored: i64::try_from(costs.len()).unwrap_or(0),
+        recorded_at: at, voided_at: None, recorded_by: author.name.clone(),
+    })?;
+    let rows: Vec<Row> = costs.iter().map(|c| Row::of(c, uuid_v7(at, rand::random()), batch, at)).collect();
+    write(conn, &rows)?;
+    Ok(batch)
+}
+
+fn write(conn: &mut Conn, rows: &[Row]) -> Result<(), StoreError> {
+    for chunk in rows.chunks(ROWS_PER_STATEMENT) {
+        on!(conn, c => diesel::insert_into(cost_entries::table).values(chunk).execute(c))?;
+    }
+    Ok(())
+}

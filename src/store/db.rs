@@ -1,0 +1,190 @@
+//! The pool: who may talk to the database, how many at a time, for how long.
+//!
+//! SQLite has one writer and several readers; PostgreSQL one pool. A caller takes
+//! a permit first and a blocking thread second, so that a slow database makes
+//! callers wait or fail with *busy*, and never parks a crowd of threads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::r2d2::{ManageConnection, Pool};
+use tokio::sync::Semaphore;
+
+use super::conn::{Access, Conn};
+use super::error::StoreError;
+use super::migrate;
+
+/// Where the database is and how it is used.
+#[derive(Debug, Clone)]
+pub struct DbOptions {
+    /// `sqlite:PATH`, `postgres://…`, or empty for `headwater.db` in the data directory.
+    pub url: String,
+    /// Where the default SQLite file lives.
+    pub data_dir: PathBuf,
+    /// Connections that read, or all of PostgreSQL's.
+    pub connections: u32,
+    /// How long a caller waits for a permit and a connection.
+    pub wait: Duration,
+}
+
+/// A handle to the database; cheap to clone.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "the pool's connections have none")]
+pub struct Db {
+    read: Pool<Manager>,
+    write: Pool<Manager>,
+    read_permits: Arc<Semaphore>,
+    write_permits: Arc<Semaphore>,
+    wait: Duration,
+}
+
+impl Db {
+    /// Opens the database and brings its schema up to date.
+    pub fn open(options: &DbOptions) -> Result<Self, StoreError> {
+        let target = Target::of(options)?;
+        let mut first = target.connect(Access::ReadWrite)?;
+        migrate::run(&mut first)?;
+        drop(first);
+        let readers = options.connections.max(1);
+        let pool = |access, size| {
+            Pool::builder().max_size(size).min_idle(Some(1)).connection_timeout(options.wait)
+                .test_on_check_out(matches!(target, Target::Postgres(_)))
+                .build(Manager { target: target.clone(), access })
+                .map_err(|e| StoreError::Unavailable(e.to_string()))
+        };
+        let writers = match target {
+            Target::Sqlite(_) => 1,
+            Target::Postgres(_) => readers,
+        };
+        Ok(Self {
+            read: pool(Access::ReadOnly, readers)?,
+            write: pool(Access::ReadWrite, writers)?,
+            read_permits: permits(readers),
+            write_permits: permits(writers),
+            wait: options.wait,
+        })
+    }
+
+    /// Reads on a blocking thread, all of it on one consistent snapshot.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+    {
+        let db = self.clone();
+        run(&self.read_permits, self.wait, move || db.read_now(work)).await
+    }
+
+    /// Writes on a blocking thread, in one transaction.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+    {
+        let db = self.clone();
+        run(&self.write_permits, self.wait, move || db.write_now(work)).await
+    }
+
+    /// [`Self::read`] for threads of one's own: the command line, jobs, the journal's writer.
+    pub fn read_now<T>(&self, work: impl FnOnce(&mut Conn) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut conn = self.read.get().map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        conn.snapshot(work)
+    }
+
+    /// [`Self::write`] for threads of one's own.
+    pub fn write_now<T>(&self, work: impl FnOnce(&mut Conn) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut conn = self.write.get().map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        conn.transaction(work)
+    }
+}
+
+fn permits(size: u32) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)))
+}
+
+async fn run<T: Send + 'static>(
+    permits: &Arc<Semaphore>, wait: Duration, work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let permit = tokio::time::timeout(wait, Arc::clone(permits).acquire_owned()).await
+        .map_err(|_late| StoreError::Busy("no connection came free in time".into()))?
+        .map_err(|_closed| StoreError::Unavailable("the server is stopping".into()))?;
+    let answer = tokio::task::spawn_blocking(move || {
+        // The permit lives as long as the work, even if the caller has gone away.
+        let _permit = permit;
+        work()
+    });
+    answer.await.map_err(|e| StoreError::Other(e.to_string()))?
+}
+
+/// A parsed database address.
+#[derive(Debug, Clone)]
+enum Target {
+    Sqlite(String),
+    Postgres(String),
+}
+
+impl Target {
+    fn of(options: &DbOptions) -> Result<Self, StoreError> {
+        let url = options.url.trim();
+        if url.is_empty() {
+            return Ok(Self::Sqlite(options.data_dir.join("headwater.db").display().to_string()));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres(with_system_roots(url)));
+        }
+        let Some(path) = url.strip_prefix("sqlite:") else {
+            return Err(StoreError::Unavailable("database.url must begin with sqlite: or postgres://".into()));
+        };
+        match path.strip_suffix("?mode=rwc") {
+            Some(create) => Ok(Self::Sqlite(create.to_owned())),
+            None if Path::new(path).exists() => Ok(Self::Sqlite(path.to_owned())),
+            // A typing error must not start an empty database beside the real one.
+            None => Err(StoreError::Unavailable(format!(
+                "the SQLite file {path} does not exist; correct database.url, or add ?mode=rwc to create it"))),
+        }
+    }
+
+    fn connect(&self, access: Access) -> Result<Conn, StoreError> {
+        match self {
+            Self::Sqlite(path) => Conn::open_sqlite(path, access),
+            Self::Postgres(url) => Conn::open_postgres(url),
+        }
+    }
+}
+
+/// Points `verify-ca` and `verify-full` at the system's root certificates: the bundled OpenSSL does not know where they are.
+fn with_system_roots(url: &str) -> String {
+    if !url.contains("sslmode=verify-") || url.contains("sslrootcert=") {
+        return url.to_owned();
+    }
+    let bundle = openssl_probe::probe().cert_file.map(|p| p.display().to_string());
+    bundle.map_or_else(|| url.to_owned(), |path| {
+        let value: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
+        format!("{url}&sslrootcert={value}")
+    })
+}
+
+/// Makes and checks the pool's connections.
+#[derive(Debug)]
+struct Manager {
+    target: Target,
+    access: Access,
+}
+
+impl ManageConnection for Manager {
+    type Connection = Conn;
+    type Error = StoreError;
+
+    fn connect(&self) -> Result<Conn, StoreError> {
+        self.target.connect(self.access)
+    }
+
+    fn is_valid(&self, conn: &mut Conn) -> Result<(), StoreError> {
+        conn.ping()
+    }
+
+    fn has_broken(&self, conn: &mut Conn) -> bool {
+        std::thread::panicking() || conn.is_unusable()
+    }
+}

@@ -1,0 +1,70 @@
+//! What can go wrong with the store, in the words its callers act on.
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+use crate::domain::fault::Fault;
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What was asked for does not exist.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// The caller's values cannot be stored as they are; nothing was.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Refused(Vec<Fault>),
+    /// A unique constraint said no.
+    #[error("it exists already ({0})")]
+    Duplicate(String),
+    /// Too much work is waiting, or another process holds the lock; try again.
+    #[error("the database is busy: {0}")]
+    Busy(String),
+    /// The database cannot be reached or cannot be written.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// A stored value is not what this program writes.
+    #[error("the database holds something unexpected: {0}")]
+    Corrupt(String),
+    /// Anything else the database said.
+    #[error("the database refused: {0}")]
+    Other(String),
+}
+
+impl StoreError {
+    /// One fault of one field.
+    pub fn refused(fault: Fault) -> Self {
+        Self::Refused(vec![fault])
+    }
+
+    /// Whether the same call may work later, without change.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Busy(_) | Self::Unavailable(_))
+    }
+}
+
+impl From<DieselError> for StoreError {
+    fn from(error: DieselError) -> Self {
+        match error {
+            DieselError::NotFound => Self::NotFound("the row".into()),
+            DieselError::DatabaseError(kind, info) => {
+                let text = info.message().to_owned();
+                let lower = text.to_lowercase();
+                match kind {
+                    DatabaseErrorKind::UniqueViolation => Self::Duplicate(text),
+                    DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => Self::Unavailable(text),
+                    _ if lower.contains("database is locked") || lower.contains("deadlock") => Self::Busy(text),
+                    _ if lower.contains("readonly") || lower.contains("read-only") || lower.contains("disk")
+                        || lower.contains("connection") || lower.contains("shutting down") => Self::Unavailable(text),
+                    _ => Self::Other(text),
+                }
+            }
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        Self::refused(fault)
+    }
+}

@@ -1,0 +1,192 @@
+//! The identity graph's facts: joins, merges, unmerges.
+
+use diesel::prelude::*;
+
+use super::labels::Author;
+use super::schema::identity_facts;
+use super::{Conn, ROWS_PER_STATEMENT, StoreError, bytes, ledger, uuid};
+use crate::domain::fault::Fault;
+use crate::domain::ids::{BatchId, PersonId, uuid_v7};
+use crate::domain::person::{IdentityFact, JoinKey};
+use crate::domain::time::UtcMillis;
+
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = identity_facts, treat_none_as_default_value = false)]
+struct Row {
+    id: Vec<u8>,
+    recorded_at: i64,
+    kind: String,
+    person_id: Vec<u8>,
+    other_id: Option<Vec<u8>>,
+    key_kind: Option<String>,
+    key_value: Option<String>,
+    batch_id: Option<Vec<u8>>,
+    recorded_by: String,
+}
+
+/// The circumstances under which joins are recorded.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// Ledger time of the transaction.
+    pub at: UtcMillis,
+    /// The batch to undo them with, if any.
+    pub batch: Option<BatchId>,
+    /// Who recorded them.
+    pub by: String,
+}
+
+/// Finds or makes the person whom keys belong to, and records the joins that are new.
+///
+/// A contact id decides first; then an email hash (of a person without contact
+/// id, so that an office address shared by many contacts can be told from one
+/// person); then whoever first brought the click id or browser. `None` where only
+/// a subject is known.
+pub fn person_of(conn: &mut Conn, keys: &[JoinKey], recording: &Recording) -> Result<Option<PersonId>, StoreError> {
+    if keys.iter().all(|k| matches!(k, JoinKey::Subject(_))) {
+        return Ok(None);
+    }
+    let person = match find(conn, keys)? {
+        Some(person) => person,
+        None => PersonId::new(recording.at, rand::random()),
+    };
+    for key in keys {
+        if !is_joined(conn, person, key)? {
+            insert(conn, &[join_row(person, key, recording)])?;
+        }
+    }
+    Ok(Some(person))
+}
+
+/// Records joins of many persons at once, without looking for what is there already; for imports that checked.
+pub fn insert_joins(conn: &mut Conn, joins: &[(PersonId, JoinKey)], recording: &Recording) -> Result<(), StoreError> {
+    let rows: Vec<Row> = joins.iter().map(|(p, k)| join_row(*p, k, recording)).collect();
+    insert(conn, &rows)
+}
+
+/// Persons joined to any of the given contact keys, with the key.
+pub fn by_contacts(conn: &mut Conn, contacts: &[String]) -> Result<Vec<(String, PersonId)>, StoreError> {
+    use identity_facts as t;
+    let mut found = Vec::new();
+    for chunk in contacts.chunks(ROWS_PER_STATEMENT) {
+        let rows: Vec<(Option<String>, Vec<u8>)> = on!(conn, c => t::table
+            .filter(t::key_kind.eq("contact")).filter(t::key_value.eq_any(chunk)).filter(t::voided_at.is_null())
+            .order((t::recorded_at, t::id)).select((t::key_value, t::person_id)).load(c))?;
+        for (key, person) in rows {
+            found.push((key.unwrap_or_default(), PersonId(uuid(&person)?)));
+        }
+    }
+    Ok(found)
+}
+
+/// Records that two persons are one, or are not.
+pub fn judge(conn: &mut Conn, a: PersonId, b: PersonId, merged: bool, author: &Author) -> Result<(), StoreError> {
+    if a == b {
+        return Err(StoreError::refused(Fault::new("other", "same-person", "both ids name the same person; give two")));
+    }
+    for person in [a, b] {
+        if !exists(conn, person)? {
+            return Err(StoreError::NotFound(format!("person {person}")));
+        }
+    }
+    let at = ledger::stamp(conn, author.now)?;
+    insert(conn, &[Row {
+        id: bytes(uuid_v7(at, rand::random())), recorded_at: at.0, kind: if merged { "merge" } else { "unmerge" }.into(),
+        person_id: bytes(a.0), other_id: Some(bytes(b.0)), key_kind: None, key_value: None, batch_id: None,
+        recorded_by: author.name.clone(),
+    }])
+}
+
+/// Facts that an `as_of` sees, in the order of recording.
+pub fn facts(conn: &mut Conn, as_of: UtcMillis) -> Result<Vec<(UtcMillis, IdentityFact)>, StoreError> {
+    use identity_facts as t;
+    type Loaded = (i64, String, Vec<u8>, Option<Vec<u8>>, Option<String>, Option<String>);
+    let rows: Vec<Loaded> = on!(conn, c => t::table.filter(t::recorded_at.le(as_of.0))
+        .filter(t::voided_at.is_null().or(t::voided_at.gt(as_of.0)))
+        .order((t::recorded_at, t::id))
+        .select((t::recorded_at, t::kind, t::person_id, t::other_id, t::key_kind, t::key_value)).load(c))?;
+    rows.into_iter().map(|(at, kind, person, other, key_kind, key_value)| {
+        let person = PersonId(uuid(&person)?);
+        let fact = match (kind.as_str(), other, key_kind) {
+            ("merge", Some(b), _) => IdentityFact::Merge { a: person, b: PersonId(uuid(&b)?) },
+            ("unmerge", Some(b), _) => IdentityFact::Unmerge { a: person, b: PersonId(uuid(&b)?) },
+            ("join", _, Some(k)) => {
+                let key = JoinKey::stored(&k, key_value.unwrap_or_default())
+                    .ok_or_else(|| StoreError::Corrupt(format!("identity key of kind {k}")))?;
+                IdentityFact::Join { person, key }
+            }
+            _ => return Err(StoreError::Corrupt(format!("identity fact of kind {kind}"))),
+        };
+        Ok((UtcMillis(at), fact))
+    }).collect()
+}
+
+fn find(conn: &mut Conn, keys: &[JoinKey]) -> Result<Option<PersonId>, StoreError> {
+    let mut candidates: Vec<PersonId> = Vec::new();
+    for key in keys.iter().filter(|k| matches!(k, JoinKey::Contact(_))) {
+        candidates.extend(holders(conn, key)?);
+    }
+    if !candidates.is_empty() || keys.iter().any(|k| matches!(k, JoinKey::Contact(_))) {
+        // A contact id that is new is a person that is new; a shared email joins the two when clusters are computed.
+        return Ok(candidates.into_iter().min());
+    }
+    for key in keys.iter().filter(|k| matches!(k, JoinKey::Email(_))) {
+        for person in holders(conn, key)? {
+            if !has_contact(conn, person)? {
+                candidates.push(person);
+            }
+        }
+    }
+    if !candidates.is_empty() || keys.iter().any(JoinKey::is_strong) {
+        return Ok(candidates.into_iter().min());
+    }
+    for key in keys.iter().filter(|k| !matches!(k, JoinKey::Subject(_))) {
+        if let Some(first) = holders(conn, key)?.first() {
+            return Ok(Some(*first));
+        }
+    }
+    Ok(None)
+}
+
+/// Persons joined to a key, first come first.
+fn holders(conn: &mut Conn, key: &JoinKey) -> Result<Vec<PersonId>, StoreError> {
+    use identity_facts as t;
+    let rows: Vec<Vec<u8>> = on!(conn, c => t::table
+        .filter(t::key_value.eq(key.value())).filter(t::key_kind.eq(key.kind())).filter(t::voided_at.is_null())
+        .order((t::recorded_at, t::id)).select(t::person_id).load(c))?;
+    rows.iter().map(|p| uuid(p).map(PersonId)).collect()
+}
+
+fn has_contact(conn: &mut Conn, person: PersonId) -> Result<bool, StoreError> {
+    use identity_facts as t;
+    Ok(on!(conn, c => diesel::select(diesel::dsl::exists(t::table
+        .filter(t::person_id.eq(bytes(person.0))).filter(t::key_kind.eq("contact")).filter(t::voided_at.is_null())))
+        .get_result(c))?)
+}
+
+fn is_joined(conn: &mut Conn, person: PersonId, key: &JoinKey) -> Result<bool, StoreError> {
+    use identity_facts as t;
+    Ok(on!(conn, c => diesel::select(diesel::dsl::exists(t::table
+        .filter(t::key_value.eq(key.value())).filter(t::key_kind.eq(key.kind()))
+        .filter(t::person_id.eq(bytes(person.0))).filter(t::voided_at.is_null())))
+        .get_result(c))?)
+}
+
+fn exists(conn: &mut Conn, person: PersonId) -> Result<bool, StoreError> {
+    use identity_facts as t;
+    Ok(on!(conn, c => diesel::select(diesel::dsl::exists(t::table.filter(t::person_id.eq(bytes(person.0))))).get_result(c))?)
+}
+
+fn join_row(person: PersonId, key: &JoinKey, recording: &Recording) -> Row {
+    Row {
+        id: bytes(uuid_v7(recording.at, rand::random())), recorded_at: recording.at.0, kind: "join".into(),
+        person_id: bytes(person.0), other_id: None, key_kind: Some(key.kind().into()), key_value: Some(key.value()),
+        batch_id: recording.batch.map(|b| bytes(b.0)), recorded_by: recording.by.clone(),
+    }
+}
+
+fn insert(conn: &mut Conn, rows: &[Row]) -> Result<(), StoreError> {
+    for chunk in rows.chunks(ROWS_PER_STATEMENT) {
+        on!(conn, c => diesel::insert_into(identity_facts::table).values(chunk).execute(c))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Tracked links and their revisions.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+
+use super::labels::Author;
+use super::schema::{link_revisions, links};
+use super::{Conn, StoreError, ledger};
+use crate::domain::channel::{Effect, History, Revision};
+use crate::domain::fault::{Fault, shown};
+use crate::domain::ids::{CampaignId, ChannelId, LinkId, PostId};
+use crate::domain::link::LinkLabels;
+use crate::domain::slug::Slug;
+use crate::domain::time::UtcMillis;
+
+/// A link as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its id.
+    pub id: LinkId,
+    /// Its path.
+    pub slug: String,
+    /// When it was made.
+    pub created_at: UtcMillis,
+    /// Everything that may change.
+    pub labels: LinkLabels,
+}
+
+/// Which links to list.
+#[derive(Debug, Clone, Default)]
+pub struct LinkFilter {
+    /// Only links with an id below this one: the cursor, as the newest come first.
+    pub below: Option<LinkId>,
+    /// How many at most.
+    pub limit: i64,
+    /// Words in the slug.
+    pub search: Option<String>,
+}
+
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = link_revisions)]
+struct RevisionRow {
+    link_id: i64,
+    recorded_at: i64,
+    effective_from: i64,
+    destination: String,
+    title: String,
+    channel_id: i64,
+    campaign_id: Option<i64>,
+    post_id: Option<i64>,
+    tags: String,
+    passes_query: bool,
+    archived: bool,
+    expires_at: Option<i64>,
+}
+
+impl RevisionRow {
+    fn into_revision(self) -> Revision<LinkLabels> {
+        Revision {
+            recorded_at: UtcMillis(self.recorded_at),
+            effective_from: UtcMillis(self.effective_from),
+            labels: LinkLabels {
+                destination: self.destination,
+                title: self.title,
+                channel: ChannelId(self.channel_id),
+                campaign: self.campaign_id.map(CampaignId),
+                post: self.post_id.map(PostId),
+                tags: self.tags.split_whitespace().map(str::to_owned).collect(),
+                passes_query: self.passes_query,
+                archived: self.archived,
+                expires_at: self.expires_at.map(UtcMillis),
+            },
+        }
+    }
+}
+
+/// Adds a link.
+pub fn create(conn: &mut Conn, slug: &Slug, labels: &LinkLabels, author: &Author) -> Result<LinkId, StoreError> {
+    if find_by_slug(conn, slug.as_str())?.is_some() {
+        return Err(StoreError::refused(Fault::new("slug", "slug-taken", format!(
+            "{} is taken by another link; choose another, such as `{slug}-2`", shown(slug.as_str())))));
+    }
+    let id: i64 = on!(conn, c => diesel::insert_into(links::table)
+        .values((links::slug.eq(slug.as_str()), links::created_at.eq(author.now.0)))
+        .returning(links::id).get_result(c))?;
+    revise(conn, LinkId(id), labels, Effect::FromNowOn, author)?;
+    Ok(LinkId(id))
+}
+
+/// Changes a link.
+pub fn revise(conn: &mut Conn, id: LinkId, labels: &LinkLabels, effect: Effect, author: &Author) -> Result<(), StoreError> {
+    use link_revisions as t;
+    let recorded_at = ledger::stamp(conn, author.now)?;
+    on!(conn, c => diesel::insert_into(t::table)
+        .values((
+            t::link_id.eq(id.0), t::recorded_at.eq(recorded_at.0),
+            t::effective_from.eq(effect.effective_from(recorded_at).0),
+            t::destination.eq(&labels.destination), t::title.eq(&labels.title), t::channel_id.eq(labels.channel.0),
+            t::campaign_id.eq(labels.campaign.map(|c| c.0)), t::post_id.eq(labels.post.map(|p| p.0)),
+            t::tags.eq(labels.tags.join(" ")), t::passes_query.eq(labels.passes_query),
+            t::archived.eq(labels.archived), t::expires_at.eq(labels.expires_at.map(|e| e.0)),
+            t::recorded_by.eq(&author.name),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+/// The id behind a slug.
+pub fn find_by_slug(conn: &mut Conn, slug: &str) -> Result<Option<LinkId>, StoreError> {
+    let id: Option<i64> = on!(conn, c => links::table.filter(links::slug.eq(slug)).select(links::id).first(c).optional())?;
+    Ok(id.map(LinkId))
+}
+
+/// One link.
+pub fn get(conn: &mut Conn, id: LinkId) -> Result<Link, StoreError> {
+    let row: Option<(i64, String, i64)> = on!(conn, c => links::table.filter(links::id.eq(id.0))
+        .select((links::id, links::slug, links::created_at)).first(c).optional())?;
+    let row = row.ok_or_else(|| StoreError::NotFound(format!("link {id}")))?;
+    with_labels(conn, vec![row])?.into_iter().next().ok_or_else(|| StoreError::Corrupt(format!("link {id} has no revision")))
+}
+
+/// A page of links, newest first.
+pub fn list(conn: &mut Conn, filter: &LinkFilter) -> Result<Vec<Link>, StoreError> {
+    let below = filter.below.map_or(i64::MAX, |id| id.0);
+    // A literal search: LIKE's own wildcards are escaped.
+    let escaped = filter.search.as_deref().unwrap_or("").to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let pattern = format!("%{escaped}%");
+    let rows: Vec<(i64, String, i64)> = on!(conn, c => links::table
+        .filter(links::id.lt(below)).filter(links::slug.like(&pattern).escape('\\'))
+        .order(links::id.desc()).limit(filter.limit)
+        .select((links::id, links::slug, links::created_at)).load(c))?;
+    with_labels(conn, rows)
+}
+
+/// Every link, for the link table and for reports.
+pub fn all(conn: &mut Conn) -> Result<Vec<Link>, StoreError> {
+    let rows: Vec<(i64, String, i64)> = on!(conn, c => links::table.order(links::id)
+        .select((links::id, links::slug, links::created_at)).load(c))?;
+    let mut histories = histories(conn, UtcMillis(i64::MAX))?;
+    Ok(rows.into_iter().filter_map(|(id, slug, created_at)| {
+        let labels = histories.remove(&LinkId(id))?.latest()?.clone();
+        Some(Link { id: LinkId(id), slug, created_at: UtcMillis(created_at), labels })
+    }).collect())
+}
+
+/// A number that grows whenever anything that a redirect depends on has changed.
+pub fn revision(conn: &mut Conn) -> Result<i64, StoreError> {
+    let newest: Option<i64> = on!(conn, c => link_revisions::table.select(diesel::dsl::max(link_revisions::id)).first(c))?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// Labels of all links as an `as_of` sees them.
+pub fn histories(conn: &mut Conn, as_of: UtcMillis) -> Result<HashMap<LinkId, History<LinkLabels>>, StoreError> {
+    use link_revisions as t;
+    let rows: Vec<RevisionRow> = on!(conn, c => t::table.filter(t::recorded_at.le(as_of.0))
+        .order((t::recorded_at, t::id)).select(RevisionRow::as_select()).load(c))?;
+    Ok(group(rows))
+}
+
+fn with_labels(conn: &mut Conn, rows: Vec<(i64, String, i64)>) -> Result<Vec<Link>, StoreError> {
+    use link_revisions as t;
+    let ids: Vec<i64> = rows.iter().map(|r| r.0).collect();
+    let revisions: Vec<RevisionRow> = on!(conn, c => t::table.filter(t::link_id.eq_any(&ids))
+        .order((t::recorded_at, t::id)).select(RevisionRow::as_select()).load(c))?;
+    let mut histories = group(revisions);
+    Ok(rows.into_iter().filter_map(|(id, slug, created_at)| {
+        let labels = histories.remove(&LinkId(id))?.latest()?.clone();
+        Some(Link { id: LinkId(id), slug, created_at: UtcMillis(created_at), labels })
+    }).collect())
+}
+
+fn group(rows: Vec<RevisionRow>) -> HashMap<LinkId, History<LinkLabels>> {
+    let mut by_link: HashMap<LinkId, Vec<Revision<LinkLabels>>> = HashMap::new();
+    for row in rows {
+        by_link.entry(LinkId(row.link_id)).or_default().push(row.into_revision());
+    }
+    by_link.into_iter().map(|(id, revisions)| (id, History::new(revisions))).collect()
+}

@@ -1,0 +1,43 @@
+//! Brings the schema up to date, one process at a time.
+
+use diesel::connection::SimpleConnection;
+use diesel::migration::MigrationSource;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::conn::Conn;
+use super::error::StoreError;
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+/// Any fixed number: who holds this advisory lock migrates, the others wait.
+const ADVISORY_LOCK: i64 = 0x4845_4144;
+
+/// Runs what is pending; refuses a database that a newer program has migrated.
+pub(super) fn run(conn: &mut Conn) -> Result<(), StoreError> {
+    match conn {
+        Conn::Sqlite(c) => apply(c, SQLITE),
+        Conn::Postgres(c) => {
+            c.batch_execute(&format!("SELECT pg_advisory_lock({ADVISORY_LOCK})"))?;
+            let outcome = apply(c, POSTGRES);
+            c.batch_execute(&format!("SELECT pg_advisory_unlock({ADVISORY_LOCK})"))?;
+            outcome
+        }
+    }
+}
+
+fn apply<DB, C>(conn: &mut C, source: EmbeddedMigrations) -> Result<(), StoreError>
+where
+    DB: diesel::backend::Backend,
+    C: MigrationHarness<DB>,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| StoreError::Other(format!("migration failed: {e}"));
+    let applied = conn.applied_migrations().map_err(failed)?;
+    let known: Vec<String> = MigrationSource::<DB>::migrations(&source).map_err(failed)?.iter()
+        .map(|m| m.name().version().to_string()).collect();
+    if let Some(newer) = applied.iter().find(|v| !known.contains(&v.to_string())) {
+        return Err(StoreError::Unavailable(format!(
+            "the database has migration {newer}, which this program does not know; run the newer program")));
+    }
+    conn.run_pending_migrations(source).map(drop).map_err(failed)
+}

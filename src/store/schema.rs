@@ -1,0 +1,256 @@
+//! The tables, as diesel sees them on both databases.
+//!
+//! Kept beside `migrations/`; `tests/it/schema.rs` compares it with what the
+//! migrations make on SQLite and on PostgreSQL.
+
+diesel::table! {
+    meta (name) {
+        name -> Text,
+        value -> Text,
+    }
+}
+
+diesel::table! {
+    ledger_clock (id) {
+        id -> BigInt,
+        last_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> BigInt,
+        email -> Text,
+        password_hash -> Text,
+        created_at -> BigInt,
+        disabled_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    sessions (token_hash) {
+        token_hash -> Binary,
+        user_id -> BigInt,
+        csrf -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    api_keys (id) {
+        id -> BigInt,
+        name -> Text,
+        hint -> Text,
+        key_hash -> Binary,
+        scopes -> Text,
+        created_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    channels (id) {
+        id -> BigInt,
+        code -> Text,
+        utm_source -> Text,
+        utm_medium -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    campaigns (id) {
+        id -> BigInt,
+        code -> Text,
+        utm_id -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    posts (id) {
+        id -> BigInt,
+        code -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    label_revisions (id) {
+        id -> BigInt,
+        subject_kind -> Text,
+        subject_id -> BigInt,
+        recorded_at -> BigInt,
+        effective_from -> BigInt,
+        labels -> Text,
+        recorded_by -> Text,
+    }
+}
+
+diesel::table! {
+    links (id) {
+        id -> BigInt,
+        slug -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    link_revisions (id) {
+        id -> BigInt,
+        link_id -> BigInt,
+        recorded_at -> BigInt,
+        effective_from -> BigInt,
+        destination -> Text,
+        title -> Text,
+        channel_id -> BigInt,
+        campaign_id -> Nullable<BigInt>,
+        post_id -> Nullable<BigInt>,
+        tags -> Text,
+        passes_query -> Bool,
+        archived -> Bool,
+        expires_at -> Nullable<BigInt>,
+        recorded_by -> Text,
+    }
+}
+
+diesel::table! {
+    batches (id) {
+        id -> Binary,
+        kind -> Text,
+        source -> Text,
+        label -> Text,
+        rows_stored -> BigInt,
+        recorded_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        recorded_by -> Text,
+    }
+}
+
+diesel::table! {
+    dictionary (id) {
+        id -> BigInt,
+        entry -> Text,
+    }
+}
+
+diesel::table! {
+    touches (id) {
+        id -> Binary,
+        recorded_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        occurred_at -> BigInt,
+        kind -> Text,
+        class -> Text,
+        class_rule -> Text,
+        link_id -> Nullable<BigInt>,
+        channel_id -> Nullable<BigInt>,
+        campaign_id -> Nullable<BigInt>,
+        visitor_id -> Nullable<Binary>,
+        private -> Bool,
+        external_id -> Nullable<Text>,
+        batch_id -> Nullable<Binary>,
+        user_agent_id -> Nullable<BigInt>,
+        referrer_id -> Nullable<BigInt>,
+        page_id -> Nullable<BigInt>,
+        network_ids -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    endpoints (id) {
+        id -> BigInt,
+        name -> Text,
+        token -> Text,
+        verification -> Text,
+        secret -> Binary,
+        mapping -> Text,
+        currency -> Nullable<Text>,
+        counts_revenue -> Bool,
+        created_at -> BigInt,
+        archived_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    deliveries (id) {
+        id -> Binary,
+        endpoint_id -> Nullable<BigInt>,
+        received_at -> BigInt,
+        message_id -> Nullable<Text>,
+        body -> Binary,
+        source -> Text,
+    }
+}
+
+diesel::table! {
+    delivery_items (delivery_id, item) {
+        delivery_id -> Binary,
+        item -> BigInt,
+        verdict -> Text,
+        event_id -> Nullable<Text>,
+        stage_event_id -> Nullable<Binary>,
+        code -> Nullable<Text>,
+        detail -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    stage_events (id) {
+        id -> Binary,
+        recorded_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        source -> Text,
+        event_id -> Text,
+        stage -> Text,
+        occurred_at -> BigInt,
+        person_id -> Nullable<Binary>,
+        subject -> Nullable<Text>,
+        parent -> Nullable<Text>,
+        value_minor -> Nullable<BigInt>,
+        currency -> Nullable<Text>,
+        counts_revenue -> Bool,
+        content_hash -> Binary,
+        batch_id -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    identity_facts (id) {
+        id -> Binary,
+        recorded_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        kind -> Text,
+        person_id -> Binary,
+        other_id -> Nullable<Binary>,
+        key_kind -> Nullable<Text>,
+        key_value -> Nullable<Text>,
+        batch_id -> Nullable<Binary>,
+        recorded_by -> Text,
+    }
+}
+
+diesel::table! {
+    cost_entries (id) {
+        id -> Binary,
+        recorded_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        batch_id -> Binary,
+        day_from -> Text,
+        day_to -> Text,
+        channel_id -> Nullable<BigInt>,
+        campaign_id -> Nullable<BigInt>,
+        post_id -> Nullable<BigInt>,
+        link_id -> Nullable<BigInt>,
+        kind -> Text,
+        amount_minor -> BigInt,
+        currency -> Text,
+        source -> Text,
+        document -> Nullable<Text>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    meta, ledger_clock, users, sessions, api_keys, channels, campaigns, posts, label_revisions, links, link_revisions, batches, dictionary, touches, endpoints, deliveries, delivery_items, stage_events, identity_facts, cost_entries
+);

@@ -1,0 +1,142 @@
+//! Stage events: what the CRM said happened, once each.
+
+use diesel::prelude::*;
+
+use super::identity::{self, Recording};
+use super::labels::Author;
+use super::schema::stage_events;
+use super::{Conn, StoreError, bytes, ledger, stored, touches, uuid};
+use crate::domain::ids::{PersonId, StageEventId};
+use crate::domain::money::Money;
+use crate::domain::person::JoinKey;
+use crate::domain::stage::{Source, StageEvent, StageEventDraft, Subject};
+use crate::domain::time::UtcMillis;
+
+#[derive(Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = stage_events, treat_none_as_default_value = false)]
+struct Row {
+    id: Vec<u8>,
+    recorded_at: i64,
+    voided_at: Option<i64>,
+    source: String,
+    event_id: String,
+    stage: String,
+    occurred_at: i64,
+    person_id: Option<Vec<u8>>,
+    subject: Option<String>,
+    parent: Option<String>,
+    value_minor: Option<i64>,
+    currency: Option<String>,
+    counts_revenue: bool,
+    content_hash: Vec<u8>,
+    batch_id: Option<Vec<u8>>,
+}
+
+impl Row {
+    fn into_event(self) -> Result<StageEvent, StoreError> {
+        let value = match (self.value_minor, self.currency) {
+            (Some(minor), Some(code)) => Some(Money { minor, currency: stored(&code)? }),
+            _ => None,
+        };
+        Ok(StageEvent {
+            id: StageEventId(uuid(&self.id)?),
+            source: Source::stored(self.source),
+            event_id: self.event_id,
+            stage: stored(&self.stage)?,
+            occurred_at: UtcMillis(self.occurred_at),
+            person: self.person_id.map(|p| uuid(&p).map(PersonId)).transpose()?,
+            subject: self.subject.map(Subject::stored),
+            parent: self.parent,
+            value,
+            counts_revenue: self.counts_revenue,
+        })
+    }
+}
+
+/// Whose word an event is, and what its money is worth.
+#[derive(Debug, Clone)]
+pub struct Teller {
+    /// The duplicate key's first half.
+    pub source: Source,
+    /// Whether its money counts as revenue.
+    pub counts_revenue: bool,
+}
+
+/// What became of a draft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is a new fact.
+    Stored(StageEventId),
+    /// The same event was told before, with the same content.
+    Duplicate(StageEventId),
+    /// The same event was told before, with other content; nothing was stored.
+    Conflict(StageEventId),
+}
+
+/// Stores a draft once. The caller holds the ledger: `recording.at` is the time of this transaction's facts.
+///
+/// `content_hash` is a keyed hash of [`StageEventDraft::content`], which tells a repeated telling from a changed one.
+pub fn insert(
+    conn: &mut Conn, draft: &StageEventDraft, teller: &Teller, content_hash: &[u8], recording: &Recording,
+) -> Result<Outcome, StoreError> {
+    use stage_events as t;
+    let told: Option<(Vec<u8>, Vec<u8>)> = on!(conn, c => t::table
+        .filter(t::source.eq(teller.source.as_str())).filter(t::event_id.eq(&draft.event_id)).filter(t::voided_at.is_null())
+        .select((t::id, t::content_hash)).first(c).optional())?;
+    if let Some((id, hash)) = told {
+        let id = StageEventId(uuid(&id)?);
+        return Ok(if hash == content_hash { Outcome::Duplicate(id) } else { Outcome::Conflict(id) });
+    }
+    let mut keys = draft.keys.clone();
+    // The browser behind a click that is loaded already is a key too: it joins the two visits of one unknown visitor.
+    for key in &draft.keys {
+        if let JoinKey::Click(click) = key {
+            keys.extend(touches::visitor_of(conn, *click)?.map(JoinKey::Visitor).filter(|v| !draft.keys.contains(v)));
+        }
+    }
+    let person = identity::person_of(conn, &keys, recording)?;
+    let id = StageEventId::new(recording.at, rand::random());
+    let row = Row {
+        id: bytes(id.0), recorded_at: recording.at.0, voided_at: None, source: teller.source.as_str().into(),
+        event_id: draft.event_id.clone(), stage: draft.stage.as_str().into(), occurred_at: draft.occurred_at.0,
+        person_id: person.map(|p| bytes(p.0)), subject: draft.subject.as_ref().map(|s| s.as_str().into()),
+        parent: draft.parent.clone(), value_minor: draft.value.map(|m| m.minor),
+        currency: draft.value.map(|m| m.currency.code().into()), counts_revenue: teller.counts_revenue,
+        content_hash: content_hash.to_vec(), batch_id: recording.batch.map(|b| bytes(b.0)),
+    };
+    on!(conn, c => diesel::insert_into(t::table).values(&row).execute(c))?;
+    Ok(Outcome::Stored(id))
+}
+
+/// Voids one event: it never happened, from now on. Answers whether it stood until now.
+pub fn void(conn: &mut Conn, id: StageEventId, author: &Author) -> Result<bool, StoreError> {
+    use stage_events as t;
+    let key = bytes(id.0);
+    let known: Option<Option<i64>> = on!(conn, c => t::table.filter(t::id.eq(&key)).select(t::voided_at).first(c).optional())?;
+    match known {
+        None => Err(StoreError::NotFound(format!("stage event {id}"))),
+        Some(Some(_)) => Ok(false),
+        Some(None) => {
+            let at = ledger::stamp(conn, author.now)?;
+            on!(conn, c => diesel::update(t::table.filter(t::id.eq(&key))).set(t::voided_at.eq(at.0)).execute(c))?;
+            Ok(true)
+        }
+    }
+}
+
+/// Events that an `as_of` sees and that happened before an instant, in a fixed order.
+pub fn visible(conn: &mut Conn, before: UtcMillis, as_of: UtcMillis) -> Result<Vec<StageEvent>, StoreError> {
+    use stage_events as t;
+    let rows: Vec<Row> = on!(conn, c => t::table.filter(t::occurred_at.lt(before.0)).filter(t::recorded_at.le(as_of.0))
+        .filter(t::voided_at.is_null().or(t::voided_at.gt(as_of.0)))
+        .order((t::occurred_at, t::id)).select(Row::as_select()).load(c))?;
+    rows.into_iter().map(Row::into_event).collect()
+}
+
+/// The newest standing events.
+pub fn list(conn: &mut Conn, limit: i64) -> Result<Vec<StageEvent>, StoreError> {
+    use stage_events as t;
+    let rows: Vec<Row> = on!(conn, c => t::table.filter(t::voided_at.is_null())
+        .order((t::occurred_at.desc(), t::id.desc())).limit(limit).select(Row::as_select()).load(c))?;
+    rows.into_iter().map(Row::into_event).collect()
+}
