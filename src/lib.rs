@@ -1,3 +1,5 @@
 //! Headwater: what each lead and each customer cost, and which channel, campaign and link it came from.
 
+pub mod connectors;
 pub mod domain;
+pub mod imports;
