@@ -1,0 +1,36 @@
+//! Ring 2, pure: CSV files that people bring, read into the domain's types.
+//!
+//! A file is decoded into a [`Sheet`](decode::Sheet); an
+//! [`ImportMapping`](mapping::ImportMapping), written by the user in TOML or
+//! built in, says which column is which field; [`touches`], [`conversions`] and
+//! [`costs`] answer row by row. A bad row is an error with its line number and
+//! never stops the rest. Codes of channels, campaigns and links stay text: only
+//! the store can look them up.
+//!
+//! ```
+//! use headwater::imports::{costs, decode::Sheet, mapping::ImportMapping};
+//!
+//! let mapping = ImportMapping::parse(
+//!     "kind = 'costs'
+//!     source = 'ads'
+//!     currency = 'EUR'
+//!     [columns]
+//!     day = 'Day'
+//!     amount = 'Cost'",
+//! ).unwrap();
+//! let sheet = Sheet::read(b"Day;Cost\n2025-01-31;12.50\n").unwrap();
+//! let (line, cost) = costs::rows(&sheet, &mapping).unwrap().next().unwrap().unwrap();
+//! assert_eq!((line, cost.amount.minor), (2, 1250));
+//! ```
+
+mod bind;
+pub mod conversions;
+pub mod costs;
+pub mod decode;
+pub mod mapping;
+mod template;
+pub mod touches;
+mod values;
+
+#[cfg(test)]
+mod tests;
