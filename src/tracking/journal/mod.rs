@@ -1,0 +1,307 @@
+//! The journal: append-only files on local disk, between the hot path and the database.
+//!
+//! # What it promises
+//!
+//! - A record whose `append` returned is on disk as far as the process is concerned: killing the
+//!   process loses nothing. Power loss costs at most what [`SyncMode`] says.
+//! - Every record is delivered at least once, in order, and again only after a crash between the
+//!   database commit and the checkpoint. Records carry ids and the sink is idempotent, so each is
+//!   *stored* exactly once.
+//! - Nothing is dropped silently: what cannot be read is copied to `quarantine/` and counted, and
+//!   what follows it is read ([`Counters`] holds the equations).
+//! - A failing disk costs records, never answers: `append` fails fast and counts *unrecorded*.
+//!
+//! # On disk
+//!
+//! One directory per kind of record (each kind has its own consumer, and one that stalls must not
+//! hold up the deletion of another's), mode 0700, files 0600:
+//!
+//! ```text
+//! lock                        held by the process that has the journal open
+//! checkpoint                  segment and offset up to which everything is in the database
+//! 00000000000000000042.seg    segments; names sort by number, numbers never return
+//! quarantine/                 quarantine.jsonl and segment-<number>-<offset>.bin
+//!
+//! segment:  "HWJOURNL" · format u32 · number u64 · created_at i64 · crc32 of these 28 bytes
+//! record:   length u32 of kind + payload · crc32 of kind + payload · kind u8 · payload (postcard)
+//! ```
+//!
+//! All integers are little-endian.
+//!
+//! # Operation
+//!
+//! `append` encodes outside the lock into a buffer of its thread, then does one `write` under a
+//! short mutex and moves the segment's published end. The reader reads up to that end without the
+//! mutex, so it never sees half a record. A segment ends at its size, at its age once it is
+//! loaded, or at any write error: a file in an unknown state is never appended to, and the record
+//! is written once more to a fresh one. The reader moves the checkpoint after the commit and
+//! deletes segments that are loaded to their ends.
+//!
+//! # Recovery
+//!
+//! Old segments are never appended to. Opening walks what lies behind the checkpoint and counts
+//! it: an incomplete record at the end is a *torn tail*; a record whose checksum fails is passed
+//! over when a record header follows it; otherwise the rest of that segment is unreadable and goes
+//! to quarantine. A missing or damaged checkpoint means reading everything again. A segment of a
+//! newer format refuses to open, as loading half of it would be worse than not starting.
+
+mod checkpoint;
+mod counters;
+mod format;
+mod log;
+mod quarantine;
+mod reader;
+mod recover;
+mod segment;
+mod storage;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub(in crate::tracking) use counters::add;
+pub use counters::{CounterValues, Counters};
+pub use format::{RECORD_LEN_MAX, Record};
+pub(in crate::tracking) use reader::EndView;
+pub use reader::Reader;
+
+use crate::domain::time::Clock;
+use log::Log;
+use quarantine::Quarantine;
+use storage::{Disk, Storage};
+
+/// When written records are forced to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMode {
+    /// The operating system decides: power loss may cost seconds.
+    Os,
+    /// A thread of the journal does so this often; answers do not wait for it.
+    Interval(Duration),
+}
+
+/// How a journal is kept.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its directory; made if need be.
+    pub dir: PathBuf,
+    /// Size at which a segment ends. At most a quarter of `max_bytes` is used.
+    pub segment_bytes: u64,
+    /// Age in milliseconds at which a segment ends once all of it is loaded.
+    pub segment_age_ms: i64,
+    /// Budget for all segments together; an append beyond it fails.
+    pub max_bytes: u64,
+    /// When records are forced to the disk.
+    pub sync: SyncMode,
+}
+
+impl Options {
+    /// The defaults: segments of 64 MiB or ten minutes, 4 GiB in all, synced every 200 ms.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            segment_bytes: 64 << 20,
+            segment_age_ms: 600_000,
+            max_bytes: 4 << 30,
+            sync: SyncMode::Interval(Duration::from_millis(200)),
+        }
+    }
+}
+
+/// A place in a journal. Places sort in the order of appending.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Number of the segment; the first is 1.
+    pub segment: u64,
+    /// Offset in its file.
+    pub offset: u64,
+}
+
+/// Why a journal could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the journal {} is in use by another process; stop it, or give each its own directory", dir.display())]
+    Locked {
+        /// The journal.
+        dir: PathBuf,
+    },
+    /// A newer program wrote it.
+    #[error("{} has journal format {format}, which this version cannot read; start the newer version once so \
+        that it loads it", path.display())]
+    NewerFormat {
+        /// The segment.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
+    /// A file operation failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// What it was about.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+}
+
+/// Why a record was not appended. It is counted as unrecorded already.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The budget is used up: the database has been away for too long.
+    #[error("the journal is full: its segments hold {max_bytes} bytes that are not loaded yet")]
+    Full {
+        /// The budget.
+        max_bytes: u64,
+    },
+    /// The record is longer than any may be.
+    #[error("the record has {len} bytes; at most {RECORD_LEN_MAX} can be kept")]
+    TooLong {
+        /// Its length.
+        len: usize,
+    },
+    /// The record cannot be encoded.
+    #[error("the record cannot be encoded: {0}")]
+    Encode(postcard::Error),
+    /// Two segments in a row could not be written.
+    #[error("the journal cannot be written: {0}")]
+    Io(io::Error),
+}
+
+/// Why nothing could be read for now.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A segment cannot be read.
+    #[error("journal segment {segment} cannot be read at {offset}: {source}")]
+    Io {
+        /// Its number.
+        segment: u64,
+        /// Where.
+        offset: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Unreadable bytes cannot be put aside, so they are not passed over.
+    #[error("the quarantine cannot be written: {0}")]
+    Quarantine(io::Error),
+}
+
+impl ReadError {
+    fn io(segment: u64, offset: u64, source: io::Error) -> Self {
+        Self::Io { segment, offset, source }
+    }
+}
+
+/// The append side of a journal. Shared by all threads that answer requests.
+pub struct Journal {
+    log: Arc<Log>,
+    syncer: Option<Syncer>,
+}
+
+impl Journal {
+    /// Opens a journal, measures what an earlier process left, and gives its two sides.
+    pub fn open(options: Options, clock: Arc<dyn Clock>, counters: Arc<Counters>) -> Result<(Self, Reader), OpenError> {
+        Self::open_on(Box::new(Disk), options, clock, counters)
+    }
+
+    fn open_on(
+        storage: Box<dyn Storage>,
+        mut options: Options,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+    ) -> Result<(Self, Reader), OpenError> {
+        // A loaded part of the active segment counts towards the budget until the segment ends.
+        options.segment_bytes = options.segment_bytes.min(options.max_bytes / 4);
+        let io = |why| OpenError::io(&options.dir, why);
+        storage::private_dir(&options.dir).map_err(io)?;
+        let lock = recover::lock(&options.dir)?;
+        let quarantine = Quarantine::open(&options.dir).map_err(io)?;
+        let checkpoint = checkpoint::read(&options.dir).map_err(io)?;
+        let recovered = recover::recover(&options.dir, checkpoint, &quarantine, &counters)?;
+        let sync = options.sync;
+        let log = Arc::new(Log::new(options, counters, clock, storage, quarantine, lock, recovered));
+        let syncer = match sync {
+            SyncMode::Os => None,
+            SyncMode::Interval(every) => {
+                Some(Syncer::start(Arc::clone(&log), every).map_err(|why| OpenError::io(&log.options.dir, why))?)
+            }
+        };
+        let reader = Reader::new(Arc::clone(&log), checkpoint.unwrap_or_default());
+        Ok((Self { log, syncer }, reader))
+    }
+
+    /// Appends one record with one `write`. When this returns, killing the process loses nothing.
+    ///
+    /// An error is counted as unrecorded here; the caller answers its visitor all the same.
+    pub fn append<R: Record>(&self, record: &R) -> Result<Position, AppendError> {
+        thread_local! {
+            static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        let appended = FRAME.with_borrow_mut(|frame| {
+            format::encode_frame(record, frame)?;
+            self.log.append(frame)
+        });
+        if appended.is_err() {
+            add(&self.log.counters.unrecorded, 1);
+        }
+        appended
+    }
+
+    /// Bytes of all segments on disk, loaded or not.
+    pub fn disk_bytes(&self) -> u64 {
+        self.log.used()
+    }
+
+    /// The counters of this journal.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.log.counters
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if let Some(syncer) = self.syncer.take() {
+            syncer.stop();
+            self.log.sync_now();
+        }
+    }
+}
+
+/// The thread of [`SyncMode::Interval`]: apart from the writer, which may be held up by the database.
+struct Syncer {
+    stopping: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Syncer {
+    fn start(log: Arc<Log>, every: Duration) -> io::Result<Self> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stopping);
+        let thread = std::thread::Builder::new().name("journal-sync".into()).spawn(move || {
+            while !told.load(Ordering::SeqCst) {
+                std::thread::park_timeout(every);
+                log.sync_now();
+            }
+        })?;
+        Ok(Self { stopping, thread })
+    }
+
+    fn stop(self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.thread.thread().unpark();
+        if self.thread.join().is_err() {
+            tracing::error!("the journal's sync thread had panicked");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! One segment: what both sides know of it, and the walk over its records.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::format::{self, FRAME_HEAD};
+use crate::domain::time::UtcMillis;
+
+/// How much is read at once; a longer record is read whole.
+const CHUNK: u64 = 256 * 1024;
+const SUFFIX: &str = ".seg";
+
+/// The file of a segment; 20 digits, so that names sort by number.
+pub(super) fn path_of(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:020}{SUFFIX}"))
+}
+
+/// The number in a segment's file name.
+pub(super) fn number_of(name: &str) -> Option<u64> {
+    name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 20)?.parse().ok()
+}
+
+/// What the append side tells the reading side of a segment.
+///
+/// `end` moves only after a whole record is written, and `sealed` is set only
+/// after the last move of `end`. So a reader that loads `sealed` first, then
+/// `end`, never sees half a record, and knows a final end when it has one.
+#[derive(Debug)]
+pub(super) struct SegmentState {
+    pub(super) number: u64,
+    pub(super) created_at: UtcMillis,
+    /// Where reading begins: behind the header, or at the checkpoint.
+    pub(super) start: u64,
+    /// End of the last whole record.
+    pub(super) end: AtomicU64,
+    /// Records between `start` and `end`.
+    pub(super) records: AtomicU64,
+    /// Nothing will be appended any more.
+    pub(super) sealed: AtomicBool,
+}
+
+impl SegmentState {
+    pub(super) fn end(&self) -> u64 {
+        self.end.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn is_sealed(&self) -> bool {
+        self.sealed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn records(&self) -> u64 {
+        self.records.load(Ordering::SeqCst)
+    }
+}
+
+/// What stands at the walk's offset.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step<'a> {
+    /// A record that is whole; `len` bytes on disk.
+    Record { kind: u8, payload: &'a [u8], len: u64 },
+    /// A record whose checksum fails, but behind which the walk can go on.
+    Damaged { len: u64 },
+    /// Nothing more before the limit.
+    End,
+    /// A record that the limit cuts off.
+    Torn,
+    /// Damage after which no record boundary is known.
+    Lost(&'static str),
+}
+
+/// A walk over the records of one segment file.
+pub(super) struct Walk {
+    file: File,
+    window: Vec<u8>,
+    window_at: u64,
+    offset: u64,
+}
+
+impl Walk {
+    pub(super) fn open(path: &Path, offset: u64) -> io::Result<Self> {
+        Ok(Self { file: File::open(path)?, window: Vec::new(), window_at: 0, offset })
+    }
+
+    /// Where the next step looks.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Goes on behind what the last step showed. Apart from `step`, so that nothing is passed
+    /// before its bytes are safe elsewhere.
+    pub(super) fn advance(&mut self, len: u64) {
+        self.offset += len;
+    }
+
+    /// Looks at the record at the offset, reading no byte at or behind `limit`.
+    pub(super) fn step(&mut self, limit: u64) -> io::Result<Step<'_>> {
+        let (at, rest) = (self.offset, limit.saturating_sub(self.offset));
+        if rest == 0 {
+            return Ok(Step::End);
+        }
+        if rest <= FRAME_HEAD as u64 {
+            return Ok(Step::Torn);
+        }
+        let Some(body) = format::plausible_len(self.bytes(at, FRAME_HEAD as u64, limit)?) else {
+            return Ok(Step::Lost("no plausible record length"));
+        };
+        let len = (FRAME_HEAD + body) as u64;
+        if len > rest {
+            return Ok(Step::Torn);
+        }
+        if !format::is_intact(self.bytes(at, len, limit)?) {
+            let goes_on = self.header_parses(at + len, limit)?;
+            return Ok(if goes_on {
+                Step::Damaged { len }
+            } else {
+                Step::Lost("checksum fails and no record follows")
+            });
+        }
+        let (kind, payload) = format::parts(self.bytes(at, len, limit)?);
+        Ok(Step::Record { kind, payload, len })
+    }
+
+    /// Whether a record may begin at `at`, or the segment ends there.
+    fn header_parses(&mut self, at: u64, limit: u64) -> io::Result<bool> {
+        if limit.saturating_sub(at) <= FRAME_HEAD as u64 {
+            return Ok(at == limit);
+        }
+        Ok(format::plausible_len(self.bytes(at, FRAME_HEAD as u64, limit)?).is_some())
+    }
+
+    /// Whether everything from the offset to `limit` is zero: space that a file system
+    /// gave the file before a power loss, never written.
+    pub(super) fn rest_is_zero(&mut self, limit: u64) -> io::Result<bool> {
+        let mut at = self.offset;
+        while at < limit {
+            let len = CHUNK.min(limit - at);
+            if self.bytes(at, len, limit)?.iter().any(|&b| b != 0) {
+                return Ok(false);
+            }
+            at += len;
+        }
+        Ok(true)
+    }
+
+    /// `len` bytes at `at`, from the window or the file.
+    fn bytes(&mut self, at: u64, len: u64, limit: u64) -> io::Result<&[u8]> {
+        let window_end = self.window_at + self.window.len() as u64;
+        if at < self.window_at || at + len > window_end {
+            let size = len.max(CHUNK).min(limit.saturating_sub(at));
+            self.window.clear();
+            self.file.seek(SeekFrom::Start(at))?;
+            (&mut self.file).take(size).read_to_end(&mut self.window)?;
+            self.window_at = at;
+        }
+        let from = usize::try_from(at - self.window_at).unwrap_or(usize::MAX);
+        let to = from.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
+        self.window.get(from..to).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}

@@ -1,0 +1,69 @@
+//! The few file operations of the append side, behind a seam so that tests can make them fail.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// An open segment.
+pub(super) trait SegmentFile: Send + Sync {
+    /// One `write`, which may be short.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
+    /// `fdatasync`.
+    fn sync_data(&self) -> io::Result<()>;
+}
+
+/// Makes segments.
+pub(super) trait Storage: Send + Sync {
+    /// Creates a file that must not exist yet, readable by its owner alone.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn SegmentFile>>;
+}
+
+/// The file system.
+pub(super) struct Disk;
+
+impl Storage for Disk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn SegmentFile>> {
+        Ok(Arc::new(private(OpenOptions::new().append(true).create_new(true)).open(path)?))
+    }
+}
+
+impl SegmentFile for File {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut file = self;
+        loop {
+            match Write::write(&mut file, bytes) {
+                Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Self::sync_data(self)
+    }
+}
+
+/// Adds mode 0600 where the system knows modes: a journal holds personal data (invariant 8).
+pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+/// Makes a directory if need be, and closes it to others even when it was made by hand.
+pub(super) fn private_dir(dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    #[cfg(unix)]
+    fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    Ok(())
+}
+
+/// Makes created and renamed names of a directory durable.
+pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(dir)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = dir;
+    Ok(())
+}

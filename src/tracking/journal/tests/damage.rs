@@ -1,0 +1,166 @@
+//! What a disk can do to files, and what is left of them.
+
+use super::*;
+
+#[test]
+fn a_torn_tail_ends_its_segment_and_is_counted() {
+    for cut in 1..=frame_len(2) {
+        let bench = Bench::new();
+        let run = bench.open();
+        run.append(0..3);
+        drop(run);
+        bench.damage(1, |bytes| bytes.truncate(bytes.len() - cut));
+        let mut run = bench.open();
+        run.append([9]);
+        let values = run.counters.values();
+        let whole_cut = cut == frame_len(2);
+        assert_eq!((values.torn, values.replayed, values.quarantined), (u64::from(!whole_cut), 2, 0), "cut {cut}");
+        assert_eq!(run.load(), [0, 1, 9], "cut {cut}");
+    }
+}
+
+#[test]
+fn space_that_was_never_written_is_a_torn_tail_without_contents() {
+    let bench = Bench::new();
+    let run = bench.open();
+    run.append(0..2);
+    drop(run);
+    bench.damage(1, |bytes| bytes.resize(bytes.len() + 4_096, 0));
+    let mut run = bench.open();
+    assert_eq!(run.load(), [0, 1]);
+    assert_eq!(run.counters.values().torn, 1);
+    assert!(bench.cases().is_empty());
+}
+
+#[test]
+fn a_flipped_bit_costs_one_record_which_is_kept() {
+    let bench = Bench::new();
+    let run = bench.open();
+    let positions = run.append(0..5);
+    drop(run);
+    let at = usize::try_from(positions[2].offset).expect("offset") - 1;
+    bench.damage(1, |bytes| bytes[at] ^= 1);
+    let mut run = bench.open();
+    assert_eq!(run.load(), [0, 1, 3, 4]);
+    let values = run.counters.values();
+    assert_eq!((values.replayed, values.quarantined, values.pending), (5, 1, 0));
+    let case = &bench.cases()[0];
+    assert_eq!(case["offset"], positions[1].offset);
+    let kept = fs::read(bench.path("quarantine").join(case["file"].as_str().expect("file"))).expect("kept");
+    assert_eq!(kept.len(), frame_len(2));
+}
+
+#[test]
+fn a_flipped_length_costs_the_rest_of_its_segment_and_no_other() {
+    let bench = Bench::new();
+    let options = || Options { segment_bytes: 200, ..bench.options() };
+    let run = bench.try_open(options(), Box::new(Disk)).expect("open");
+    let positions = run.append(0..20);
+    drop(run);
+    let in_first = positions.iter().filter(|p| p.segment == 1).count();
+    let len_at = usize::try_from(positions[1].offset).expect("offset");
+    bench.damage(1, |bytes| bytes[len_at + 3] = 0x7f);
+    let mut run = bench.try_open(options(), Box::new(Disk)).expect("open");
+    let expected: Vec<u64> = (0..2).chain(in_first as u64..20).collect();
+    assert_eq!(run.load(), expected);
+    let values = run.counters.values();
+    assert_eq!((values.quarantined, values.torn, values.pending), (1, 0, 0), "a stretch counts as one");
+    assert_eq!(bench.cases()[0]["reason"], "no plausible record length");
+}
+
+#[test]
+fn damage_under_a_running_process_is_counted_record_by_record() {
+    let bench = Bench::new();
+    let mut run = bench.open();
+    let positions = run.append(0..6);
+    let len_at = usize::try_from(positions[1].offset).expect("offset");
+    bench.damage(1, |bytes| bytes[len_at + 3] = 0x7f);
+    assert_eq!(run.load(), [0, 1]);
+    assert_eq!(run.append([6])[0].segment, 2, "the damaged segment is left");
+    assert_eq!(run.load(), [6]);
+    let values = run.counters.values();
+    assert_eq!((values.journaled, values.stored, values.quarantined, values.pending), (7, 3, 4, 0));
+    assert_eq!(bench.segments(), 1);
+}
+
+#[test]
+fn headers_may_be_missing_short_or_damaged() {
+    let bench = Bench::new();
+    let run = bench.open();
+    run.append(0..2);
+    drop(run);
+    fs::write(bench.segment(2), b"").expect("empty");
+    fs::write(bench.segment(3), b"HWJOUR").expect("short");
+    fs::write(bench.segment(4), [7; 100]).expect("foreign");
+    bench.damage(1, |bytes| bytes[9] ^= 1);
+    let mut run = bench.open();
+    assert_eq!(run.append([2])[0].segment, 5);
+    assert_eq!(run.load(), [0, 1, 2], "a damaged header does not cost its records");
+    let values = run.counters.values();
+    assert_eq!((values.torn, values.replayed, values.quarantined, values.pending), (1, 3, 1, 0));
+    assert_eq!(fs::read(bench.path("quarantine/segment-4.seg")).expect("kept"), [7; 100]);
+    assert_eq!(bench.segments(), 1);
+}
+
+#[test]
+fn a_newer_format_is_refused_by_name() {
+    let bench = Bench::new();
+    let run = bench.open();
+    run.append([0]);
+    drop(run);
+    bench.damage(1, |bytes| {
+        bytes[8] = 2;
+        let crc = crc32fast::hash(&bytes[..28]);
+        bytes[28..32].copy_from_slice(&crc.to_le_bytes());
+    });
+    let refused = bench.try_open(bench.options(), Box::new(Disk)).err().expect("refused");
+    assert!(matches!(refused, OpenError::NewerFormat { format: 2, .. }), "{refused}");
+    assert!(bench.segment(1).exists());
+}
+
+#[test]
+fn a_record_of_another_kind_is_put_aside() {
+    #[derive(Serialize, Deserialize)]
+    struct Other(u64);
+    impl Record for Other {
+        const KIND: u8 = 201;
+    }
+    let bench = Bench::new();
+    let mut run = bench.open();
+    run.append([0]);
+    run.journal.append(&Other(1)).expect("append");
+    run.append([2]);
+    assert_eq!(run.load(), [0, 2]);
+    assert_eq!(run.counters.values().pending, 0);
+    assert_eq!(bench.cases()[0]["reason"], "record kind 201 instead of 200");
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_is_taken_out_at_the_third_attempt() {
+    let bench = Bench::new();
+    let mut run = bench.open();
+    run.append(0..4);
+    assert_eq!(run.read(1), [0]);
+    // Shorter than its published end: what a reader of a failing disk sees.
+    bench.damage(1, |bytes| bytes.truncate(usize::try_from(HEADER_LEN).expect("fits") + frame_len(0)));
+    run.reader = Reader::new(Arc::clone(&run.journal.log), Position::default());
+    let state = segment::SegmentState {
+        number: 1,
+        created_at: UtcMillis(0),
+        start: HEADER_LEN,
+        end: AtomicU64::new(HEADER_LEN + 4 * frame_len(0) as u64),
+        records: AtomicU64::new(4),
+        sealed: AtomicBool::new(true),
+    };
+    run.journal.log.seal_number(1);
+    run.journal.log.requeue(state);
+    let mut out: Vec<Note> = Vec::new();
+    assert!(run.reader.read(9, &mut out).is_err() && run.reader.read(9, &mut out).is_err());
+    run.reader.read(9, &mut out).expect("given up");
+    assert_eq!(out, [note(0)]);
+    assert_eq!(run.counters.values().quarantined, 3);
+    assert!(bench.path("quarantine/segment-1.seg").exists());
+    assert!(run.journal.disk_bytes() < 4 * frame_len(0) as u64, "given back to the budget");
+    run.append([4]);
+    assert_eq!(run.load(), [4]);
+}

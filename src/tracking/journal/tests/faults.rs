@@ -1,0 +1,112 @@
+//! Writes and syncs that fail.
+
+use super::*;
+
+#[test]
+fn a_failed_write_is_repeated_in_a_fresh_segment() {
+    for arriving in [0, 1, 9, 15] {
+        let bench = Bench::new();
+        let script = Arc::new(Script::default());
+        let mut run = bench.try_open(bench.options(), Box::new(Faulty(Arc::clone(&script)))).expect("open");
+        run.append(0..2);
+        script.writes.lock().expect("script").push(Some(arriving));
+        assert_eq!(run.append([2])[0].segment, 2);
+        run.append([3]);
+        assert_eq!(run.load(), [0, 1, 2, 3], "{arriving} bytes of the failed write are never seen");
+        drop(run);
+        let run = bench.open();
+        assert_eq!(run.counters.values().replayed, 0);
+    }
+}
+
+#[test]
+fn a_crash_after_a_failed_write_finds_half_a_record_and_the_whole_one() {
+    let bench = Bench::new();
+    let script = Arc::new(Script::default());
+    let run = bench.try_open(bench.options(), Box::new(Faulty(Arc::clone(&script)))).expect("open");
+    run.append(0..2);
+    script.writes.lock().expect("script").push(Some(12));
+    run.append([2]);
+    drop(run);
+    let mut run = bench.open();
+    assert_eq!((run.load(), run.counters.values().torn), (vec![0, 1, 2], 1));
+}
+
+#[test]
+fn a_disk_that_stays_full_costs_records_and_leaves_no_litter() {
+    let bench = Bench::new();
+    let script = Arc::new(Script::default());
+    let mut run = bench.try_open(bench.options(), Box::new(Faulty(Arc::clone(&script)))).expect("open");
+    run.append([0]);
+    *script.writes.lock().expect("script") = vec![Some(0); 6];
+    for id in 1..4 {
+        let refused = run.journal.append(&note(id)).expect_err("full");
+        assert!(matches!(refused, AppendError::Io(_)), "{refused}");
+    }
+    script.writes.lock().expect("script").clear();
+    run.append([4]);
+    assert_eq!(run.load(), [0, 4]);
+    let values = run.counters.values();
+    assert_eq!((values.journaled, values.unrecorded, values.pending), (2, 3, 0));
+    assert_eq!(bench.segments(), 1);
+}
+
+#[test]
+fn the_budget_is_kept_and_loading_frees_it() {
+    let bench = Bench::new();
+    let options = Options { segment_bytes: 1 << 20, max_bytes: 1_000, ..bench.options() };
+    let mut run = bench.try_open(options, Box::new(Disk)).expect("open");
+    let mut appends = (0..1_000).map(|id| run.journal.append(&note(id)));
+    let accepted = appends.by_ref().take_while(Result::is_ok).count();
+    assert!(matches!(appends.next(), Some(Err(AppendError::Full { max_bytes: 1_000 }))));
+    assert!((900..=1_000).contains(&run.journal.disk_bytes()), "{}", run.journal.disk_bytes());
+    assert_eq!(run.load().len(), accepted);
+    run.append([1]);
+    assert_eq!(run.counters.values().unrecorded, 2);
+}
+
+#[test]
+fn a_record_beyond_the_longest_is_refused() {
+    let bench = Bench::new();
+    let run = bench.open();
+    let long = Note { id: 1, text: "x".repeat(RECORD_LEN_MAX) };
+    assert!(matches!(run.journal.append(&long), Err(AppendError::TooLong { .. })));
+    assert_eq!(run.counters.values().unrecorded, 1);
+}
+
+#[test]
+fn a_failed_sync_is_never_repeated_on_its_segment() {
+    let bench = Bench::new();
+    let script = Arc::new(Script::default());
+    // So long an interval that only the calls below sync.
+    let options = Options { sync: SyncMode::Interval(Duration::from_secs(600)), ..bench.options() };
+    let mut run = bench.try_open(options, Box::new(Faulty(Arc::clone(&script)))).expect("open");
+    let syncs = || script.syncs.load(Ordering::SeqCst);
+    run.append([0]);
+    run.journal.log.sync_now();
+    run.journal.log.sync_now();
+    assert_eq!(syncs(), 1, "nothing new, nothing to sync");
+    run.append([1]);
+    script.failing_syncs.store(1, Ordering::SeqCst);
+    run.journal.log.sync_now();
+    run.journal.log.sync_now();
+    assert_eq!((syncs(), run.counters.values().sync_failures), (2, 1));
+    assert_eq!(run.append([2])[0].segment, 2);
+    assert_eq!(run.load(), [0, 1, 2]);
+    run.journal.log.sync_now();
+    assert_eq!(syncs(), 3);
+}
+
+#[test]
+fn the_interval_syncs_by_itself() {
+    let bench = Bench::new();
+    let script = Arc::new(Script::default());
+    let options = Options { sync: SyncMode::Interval(Duration::from_millis(1)), ..bench.options() };
+    let run = bench.try_open(options, Box::new(Faulty(Arc::clone(&script)))).expect("open");
+    run.append([0]);
+    let synced = (0..5_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(1));
+        script.syncs.load(Ordering::SeqCst) > 0
+    });
+    assert!(synced);
+}

@@ -1,0 +1,340 @@
+//! The writer: one thread that loads the journal into the database, in batches.
+//!
+//! Constraints: redirects never wait for it, and appending wakes it without a lock (one atomic
+//! load, and an `unpark` at most once per batch age). One record that the database refuses never
+//! holds up the rest, and a database that is away holds up the writer alone.
+//!
+//! Operation: sleep until woken, let a batch gather for its age, read up to its size, hand it to
+//! the [`TouchSink`], move the checkpoint, and go on without sleeping while batches are full. A
+//! refused batch is halved until the one refused record stands alone; that goes to quarantine
+//! without its network click ids, which are personal. An unavailable database is tried again with
+//! doubling pauses.
+
+use std::any::Any;
+use std::io;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
+
+use super::journal::{Counters, EndView, Position, Reader, add};
+use crate::domain::touch::TouchRecord;
+
+/// Longest sleep without a wake: bounds the damage of a missed one, and lets an idle segment age.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// What a sink did with a batch; the two sum to its length.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// New records.
+    pub stored: u64,
+    /// Records it had already, by their ids.
+    pub duplicate: u64,
+}
+
+/// Why a sink did not take a batch. In both cases it must have stored nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SinkError {
+    /// The database is away or busy; the same batch may succeed later.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// The batch was refused and will be again.
+    #[error("rejected: {0}")]
+    Rejected(String),
+}
+
+/// Where touches go. Idempotent by touch id: after a crash some records come again.
+pub trait TouchSink: Send {
+    /// Stores a batch in one transaction, and returns after its commit.
+    fn store(&mut self, batch: &[TouchRecord]) -> Result<Stored, SinkError>;
+}
+
+/// How the writer goes about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriterOptions {
+    /// Most records of one batch.
+    pub batch_size: usize,
+    /// How long a batch gathers.
+    pub batch_age: Duration,
+    /// First pause after the database was away; doubles.
+    pub retry_min: Duration,
+    /// Longest pause.
+    pub retry_max: Duration,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self {
+            batch_size: 1_000,
+            batch_age: Duration::from_millis(50),
+            retry_min: Duration::from_millis(100),
+            retry_max: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The running writer, as its users see it. Clones are the same writer.
+#[derive(Clone)]
+pub struct WriterHandle {
+    shared: Arc<Shared>,
+    thread: Thread,
+    join: Arc<Mutex<Option<JoinHandle<()>>>>,
+    end: EndView,
+}
+
+struct Shared {
+    /// Set while the writer will look at the journal again without being woken.
+    awake: AtomicBool,
+    /// Someone waits: batches do not gather.
+    hurried: AtomicBool,
+    /// Load what is there, then end.
+    stopping: AtomicBool,
+    /// End now; what is not loaded stays in the journal.
+    abandoned: AtomicBool,
+    progress: Mutex<Progress>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    committed: Position,
+    ended: bool,
+    drained: bool,
+}
+
+impl Shared {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `done` or for `timeout`; tells whether it is done.
+    fn wait(&self, timeout: Duration, done: impl Fn(&Progress) -> bool) -> bool {
+        let waited = self.changed.wait_timeout_while(self.progress(), timeout, |p| !done(p) && !p.ended);
+        let (progress, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        done(&progress)
+    }
+}
+
+impl WriterHandle {
+    /// Tells the writer that something was appended. Cheap enough for every click.
+    pub fn wake(&self) {
+        // The append published its end before this load, and the writer clears the flag before its
+        // last look; both sequentially consistent, so one of the two sees the other.
+        if !self.shared.awake.load(Ordering::SeqCst) && !self.shared.awake.swap(true, Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+    }
+
+    /// Waits until everything appended before this call is settled: stored, duplicate or quarantined.
+    /// False when `timeout` passed before that.
+    pub fn wait_drained(&self, timeout: Duration) -> bool {
+        let target = self.end.end();
+        self.shared.hurried.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+        let drained = self.shared.wait(timeout, |p| p.committed >= target);
+        self.shared.hurried.store(false, Ordering::SeqCst);
+        drained
+    }
+
+    /// Loads what is in the journal and ends the thread, for `deadline` at most; what is left then
+    /// stays in the journal for the next start. True when nothing is left.
+    ///
+    /// Call it when no more records are appended.
+    pub fn flush_and_stop(&self, deadline: Duration) -> bool {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+        let ended = self.shared.wait(deadline, |p| p.ended);
+        if !ended {
+            // The thread may hang in the database; it is left behind, not waited for.
+            self.shared.abandoned.store(true, Ordering::SeqCst);
+            self.thread.unpark();
+            return false;
+        }
+        let join = self.join.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let joined = join.is_none_or(|thread| thread.join().is_ok());
+        joined && self.shared.progress().drained
+    }
+}
+
+/// Starts the writer's thread.
+pub fn spawn(reader: Reader, sink: Box<dyn TouchSink>, options: WriterOptions) -> io::Result<WriterHandle> {
+    let end = reader.end_view();
+    let progress = Progress { committed: reader.committed(), ended: false, drained: false };
+    let shared = Arc::new(Shared {
+        awake: AtomicBool::new(true),
+        hurried: AtomicBool::new(false),
+        stopping: AtomicBool::new(false),
+        abandoned: AtomicBool::new(false),
+        progress: Mutex::new(progress),
+        changed: Condvar::new(),
+    });
+    let counters = Arc::clone(reader.counters());
+    let pause = options.retry_min;
+    let writer = Writer { reader, sink, options, counters, shared: Arc::clone(&shared), pause };
+    let join = std::thread::Builder::new().name("touch-writer".into()).spawn(move || writer.run())?;
+    let thread = join.thread().clone();
+    Ok(WriterHandle { shared, thread, join: Arc::new(Mutex::new(Some(join))), end })
+}
+
+struct Writer {
+    reader: Reader,
+    sink: Box<dyn TouchSink>,
+    options: WriterOptions,
+    counters: Arc<Counters>,
+    shared: Arc<Shared>,
+    /// The next pause, should the next attempt fail.
+    pause: Duration,
+}
+
+/// The thread was told to end at once.
+struct Abandoned;
+
+impl Drop for Writer {
+    /// However the thread ends, nobody waits for it any longer.
+    fn drop(&mut self) {
+        self.shared.progress().ended = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Writer {
+    fn run(mut self) {
+        match self.load_until_told() {
+            Ok(()) => self.shared.progress().drained = true,
+            Err(Abandoned) => tracing::warn!("the writer ended at its deadline; the rest stays in the journal"),
+        }
+    }
+
+    fn load_until_told(&mut self) -> Result<(), Abandoned> {
+        let mut batch = Vec::with_capacity(self.options.batch_size);
+        loop {
+            self.load(&mut batch)?;
+            if batch.len() >= self.options.batch_size {
+                continue;
+            }
+            if !batch.is_empty() {
+                self.gather();
+                continue;
+            }
+            if self.told(&self.shared.stopping) {
+                // The active segment may be deleted as well, now that all of it is loaded.
+                self.reader.seal_loaded();
+                return self.load(&mut batch);
+            }
+            // From here on appends wake; one that came before is found by one more look.
+            self.shared.awake.store(false, Ordering::SeqCst);
+            self.load(&mut batch)?;
+            if batch.is_empty() {
+                std::thread::park_timeout(IDLE);
+            }
+            self.shared.awake.store(true, Ordering::SeqCst);
+            self.gather();
+        }
+    }
+
+    fn told(&self, flag: &AtomicBool) -> bool {
+        flag.load(Ordering::SeqCst)
+    }
+
+    /// Lets a batch grow for its age, unless someone waits.
+    fn gather(&self) {
+        if !self.told(&self.shared.hurried) && !self.told(&self.shared.stopping) {
+            std::thread::park_timeout(self.options.batch_age);
+        }
+    }
+
+    /// Reads one batch, settles it and moves the checkpoint.
+    fn load(&mut self, batch: &mut Vec<TouchRecord>) -> Result<(), Abandoned> {
+        batch.clear();
+        while let Err(why) = self.reader.read(self.options.batch_size, batch) {
+            tracing::error!(error = %why, "the journal cannot be read");
+            self.back_off()?;
+        }
+        self.settle(batch)?;
+        self.pause = self.options.retry_min;
+        if let Err(why) = self.reader.commit() {
+            tracing::warn!(error = %why, "checkpoint not moved; after a crash some clicks would be read again");
+        }
+        let committed = self.reader.committed();
+        let mut progress = self.shared.progress();
+        if progress.committed != committed {
+            progress.committed = committed;
+            self.shared.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Brings every record of a batch to one of stored, duplicate and quarantined.
+    fn settle(&mut self, batch: &[TouchRecord]) -> Result<(), Abandoned> {
+        let mut parts: Vec<Range<usize>> = Vec::new();
+        if !batch.is_empty() {
+            parts.push(0..batch.len());
+        }
+        while let Some(range) = parts.pop() {
+            let part = batch.get(range.clone()).unwrap_or_default();
+            match self.store(part) {
+                Ok(done) => {
+                    add(&self.counters.stored, done.stored);
+                    add(&self.counters.duplicate, done.duplicate);
+                    self.pause = self.options.retry_min;
+                }
+                Err(SinkError::Unavailable(why)) => {
+                    tracing::warn!(error = why, records = part.len(), "database unavailable; clicks stay journaled");
+                    parts.push(range);
+                    self.back_off()?;
+                }
+                Err(SinkError::Rejected(why)) => {
+                    if let [poison] = part {
+                        self.quarantine(poison, &why)?;
+                    } else {
+                        let middle = range.start + part.len() / 2;
+                        parts.push(middle..range.end);
+                        parts.push(range.start..middle);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A sink that panics over a batch refuses it: the thread must outlive one poison record.
+    fn store(&mut self, part: &[TouchRecord]) -> Result<Stored, SinkError> {
+        let done = catch_unwind(AssertUnwindSafe(|| self.sink.store(part)))
+            .unwrap_or_else(|panic| Err(SinkError::Rejected(format!("the sink panicked: {}", message(&*panic)))))?;
+        if done.stored + done.duplicate != part.len() as u64 {
+            tracing::error!(?done, records = part.len(), "the sink's account does not add up");
+        }
+        Ok(done)
+    }
+
+    fn quarantine(&mut self, poison: &TouchRecord, why: &str) -> Result<(), Abandoned> {
+        let kept = TouchRecord { network_ids: Vec::new(), ..poison.clone() };
+        while let Err(failed) = self.reader.quarantine(why, &kept) {
+            tracing::error!(error = %failed, touch = %kept.id, "the quarantine cannot be written");
+            self.back_off()?;
+        }
+        tracing::error!(touch = %kept.id, reason = why, "touch refused by the database; put aside in quarantine");
+        add(&self.counters.quarantined, 1);
+        Ok(())
+    }
+
+    /// Sleeps before another attempt, for twice as long as before it.
+    fn back_off(&mut self) -> Result<(), Abandoned> {
+        if self.told(&self.shared.abandoned) {
+            return Err(Abandoned);
+        }
+        std::thread::park_timeout(self.pause);
+        self.pause = self.pause.saturating_mul(2).min(self.options.retry_max);
+        if self.told(&self.shared.abandoned) { Err(Abandoned) } else { Ok(()) }
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests;
