@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ids::ChannelId;
 use super::time::UtcMillis;
+use super::touch::{Arrival, NetworkClickId};
 use super::utm::UtmValue;
 
 /// What a channel is called and how it counts. Revised; `utm_*` values are not.
@@ -150,9 +152,103 @@ impl<L> History<L> {
     }
 }
 
+/// Hosts of networks and search engines, with the `utm_source` that their channels carry.
+const HOST_SOURCES: &[(&str, &str)] = &[
+    ("facebook.com", "facebook"),
+    ("fb.me", "facebook"),
+    ("instagram.com", "instagram"),
+    ("linkedin.com", "linkedin"),
+    ("lnkd.in", "linkedin"),
+    ("x.com", "x"),
+    ("twitter.com", "x"),
+    ("t.co", "x"),
+    ("youtube.com", "youtube"),
+    ("youtu.be", "youtube"),
+    ("tiktok.com", "tiktok"),
+    ("reddit.com", "reddit"),
+    ("pinterest.com", "pinterest"),
+    ("threads.net", "threads"),
+    ("threads.com", "threads"),
+    ("bsky.app", "bluesky"),
+    ("google.com", "google"),
+    ("bing.com", "bing"),
+    ("duckduckgo.com", "duckduckgo"),
+];
+
+/// Network click ids that only paid ads carry, with the source of their channels. `fbclid` is on every click of Meta's, so it says nothing here.
+const PAID_CLICK_IDS: &[(&str, &str)] = &[
+    ("gclid", "google"),
+    ("gbraid", "google"),
+    ("wbraid", "google"),
+    ("msclkid", "bing"),
+    ("li_fat_id", "linkedin"),
+    ("ttclid", "tiktok"),
+    ("twclid", "x"),
+    ("epik", "pinterest"),
+    ("rdt_cid", "reddit"),
+];
+
+/// A channel as classification sees it: id, `utm_source`, `utm_medium`, whether it is direct.
+pub type ChannelTags<'a> = (ChannelId, &'a str, &'a str, bool);
+
+/// The channel of an arrival: by UTM, network click id, referrer, else direct. `None` is listed as `(unmapped)`.
+///
+/// UTM tags that fit no channel stay unmapped: guessing past what the owner wrote would hide a typing error.
+pub fn classify_arrival(arrival: &Arrival, ids: &[NetworkClickId], channels: &[ChannelTags<'_>]) -> Option<ChannelId> {
+    if let Some(source) = arrival.utm_source.as_deref() {
+        let medium = arrival.utm_medium.as_deref().unwrap_or("");
+        return channels.iter().find(|(_, s, m, _)| *s == source && *m == medium).map(|c| c.0);
+    }
+    let paid = |m: &str| m.contains("cp") || m == "ppc" || m.starts_with("paid") || m == "retargeting";
+    let of_source = |source: &str, wants_paid: bool| {
+        channels.iter().find(|(_, s, m, _)| *s == source && paid(m) == wants_paid).map(|c| c.0)
+    };
+    if let Some((_, source)) = PAID_CLICK_IDS.iter().find(|(param, _)| ids.iter().any(|i| i.param == *param)) {
+        return of_source(source, true);
+    }
+    match arrival.referrer_host.as_deref() {
+        Some(host) => {
+            let known = HOST_SOURCES.iter().find(|(h, _)| host == *h || host.ends_with(&format!(".{h}")));
+            known.and_then(|(_, source)| of_source(source, false))
+        }
+        None => channels.iter().find(|c| c.3).map(|c| c.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arrivals_are_classified_by_utm_then_click_id_then_referrer_then_direct() {
+        let channels = [
+            (ChannelId(1), "linkedin", "social", false),
+            (ChannelId(2), "google", "cpc", false),
+            (ChannelId(3), "direct", "none", true),
+            (ChannelId(4), "google", "organic", false),
+        ];
+        let check = |source: Option<&str>, medium: Option<&str>, id: Option<&str>, host: Option<&str>| {
+            let arrival = Arrival {
+                utm_source: source.map(Into::into),
+                utm_medium: medium.map(Into::into),
+                referrer_host: host.map(Into::into),
+                ..Arrival::default()
+            };
+            let ids: Vec<_> = id.iter().map(|p| NetworkClickId { param: (*p).into(), value: "v".into() }).collect();
+            classify_arrival(&arrival, &ids, &channels).map(|c| c.0)
+        };
+        assert_eq!(check(Some("linkedin"), Some("social"), None, None), Some(1));
+        assert_eq!(
+            check(Some("linkedin"), Some("soical"), Some("gclid"), Some("www.linkedin.com")),
+            None,
+            "a typing error stays visible"
+        );
+        assert_eq!(check(None, None, Some("gclid"), Some("www.google.com")), Some(2));
+        assert_eq!(check(None, None, Some("fbclid"), Some("www.linkedin.com")), Some(1));
+        assert_eq!(check(None, None, None, Some("www.google.com")), Some(4));
+        assert_eq!(check(None, None, None, Some("notgoogle.com")), None);
+        assert_eq!(check(None, None, None, None), Some(3));
+    }
 
     #[test]
     fn a_change_from_now_on_leaves_the_past_and_a_correction_does_not() {

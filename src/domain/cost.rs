@@ -93,9 +93,15 @@ mod tests {
     #[test]
     fn a_month_is_split_over_its_days_to_the_cent() {
         let cost = CostDraft {
-            days: Day::month("2025-01").expect("month"), channel: None, campaign: None, post: None, link: None,
-            kind: CostKind::Media, amount: Money { minor: -501_362, currency: "EUR".parse().expect("EUR") },
-            source: Source::parse("ads").expect("source"), document: None,
+            days: Day::month("2025-01").expect("month"),
+            channel: None,
+            campaign: None,
+            post: None,
+            link: None,
+            kind: CostKind::Media,
+            amount: Money { minor: -501_362, currency: "EUR".parse().expect("EUR") },
+            source: Source::parse("ads").expect("source"),
+            document: None,
         };
         let parts: Vec<_> = cost.by_day().collect();
         assert_eq!(parts.len(), 31);

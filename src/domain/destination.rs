@@ -28,22 +28,38 @@ impl Destination {
         let fault = |code: &str, why: String| Fault::new("destination", code, why);
         let trimmed = text.trim();
         if trimmed.len() > DESTINATION_LEN_MAX {
-            return Err(fault("destination-too-long",
-                format!("it has {} bytes; the limit is {DESTINATION_LEN_MAX}", trimmed.len())));
+            return Err(fault(
+                "destination-too-long",
+                format!("it has {} bytes; the limit is {DESTINATION_LEN_MAX}", trimmed.len()),
+            ));
         }
         if trimmed.chars().any(char::is_control) {
-            return Err(fault("destination-control-characters",
-                "it holds a control character (a line break or a tab); paste the address again on one line".into()));
+            return Err(fault(
+                "destination-control-characters",
+                "it holds a control character (a line break or a tab); paste the address again on one line".into(),
+            ));
         }
-        let mut url = Url::parse(trimmed).map_err(|why| fault("destination-malformed", format!(
-            "{} is not a web address ({why}); write it in full, such as https://example.com/page", shown(trimmed))))?;
+        let mut url = Url::parse(trimmed).map_err(|why| {
+            fault(
+                "destination-malformed",
+                format!(
+                    "{} is not a web address ({why}); write it in full, such as https://example.com/page",
+                    shown(trimmed)
+                ),
+            )
+        })?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(fault("destination-scheme",
-                format!("the scheme `{}` is not allowed; use https or http", url.scheme())));
+            return Err(fault(
+                "destination-scheme",
+                format!("the scheme `{}` is not allowed; use https or http", url.scheme()),
+            ));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(fault("destination-credentials",
-                "it carries a user name or password, which every visitor would see; remove the part before the @".into()));
+            return Err(fault(
+                "destination-credentials",
+                "it carries a user name or password, which every visitor would see; remove the part before the @"
+                    .into(),
+            ));
         }
         let stripped = strip_own(&mut url, click_id_param);
         Ok(Self { url: url.into(), stripped })
@@ -91,9 +107,9 @@ impl PreparedTarget {
             Some((base, fragment)) => (base, format!("#{fragment}")),
             None => (destination, String::new()),
         };
-        let owner_names = base.split_once('?').map_or_else(Vec::new, |(_, query)| {
-            query.split('&').filter(|p| !p.is_empty()).map(decoded_name).collect()
-        });
+        let owner_names = base
+            .split_once('?')
+            .map_or_else(Vec::new, |(_, query)| query.split('&').filter(|p| !p.is_empty()).map(decoded_name).collect());
         let mut head = base.to_owned();
         head.push(match base.split_once('?') {
             None => '?',
@@ -143,9 +159,12 @@ mod tests {
     #[test]
     fn addresses_are_checked_with_the_reason() {
         for (text, code) in [
-            ("javascript:alert(1)", "destination-scheme"), ("ftp://example.com/", "destination-scheme"),
-            ("https://user:pw@example.com/", "destination-credentials"), ("example.com", "destination-malformed"),
-            ("https://exa\nmple.com/", "destination-control-characters"), ("https://", "destination-malformed"),
+            ("javascript:alert(1)", "destination-scheme"),
+            ("ftp://example.com/", "destination-scheme"),
+            ("https://user:pw@example.com/", "destination-credentials"),
+            ("example.com", "destination-malformed"),
+            ("https://exa\nmple.com/", "destination-control-characters"),
+            ("https://", "destination-malformed"),
         ] {
             assert_eq!(Destination::parse(text, "hw_id").expect_err(text).code, code);
         }
@@ -165,10 +184,14 @@ mod tests {
     fn locations_keep_query_and_fragment_and_never_lose_the_owners_tags() {
         let tags = [("utm_source", "linkedin"), ("utm_campaign", "a&b")];
         let t = PreparedTarget::new("https://e.com/p?a=1#top", &tags, "hw_id", true);
-        assert_eq!(t.location("clk_1", ""), "https://e.com/p?a=1&utm_source=linkedin&utm_campaign=a%26b&hw_id=clk_1#top");
+        assert_eq!(
+            t.location("clk_1", ""),
+            "https://e.com/p?a=1&utm_source=linkedin&utm_campaign=a%26b&hw_id=clk_1#top"
+        );
         assert_eq!(
             t.location("clk_1", "utm_source=evil&UTM_MEDIUM=evil&utm%5Fsource=evil&hw_id=2&a=9&fbclid=x%20y&&flag"),
-            "https://e.com/p?a=1&utm_source=linkedin&utm_campaign=a%26b&hw_id=clk_1&fbclid=x%20y&flag#top");
+            "https://e.com/p?a=1&utm_source=linkedin&utm_campaign=a%26b&hw_id=clk_1&fbclid=x%20y&flag#top"
+        );
         let bare = PreparedTarget::new("https://e.com/", &[], "hw_id", true);
         assert_eq!(bare.location("c", &"q".repeat(16_384)), "https://e.com/?hw_id=c");
         let closed = PreparedTarget::new("https://e.com/?", &[], "hw_id", false);

@@ -205,7 +205,9 @@ mod tests {
         let id = TouchId(Uuid::from_u128(0x0199_1234_5678_7abc_9def_0011_2233_4455));
         let text = id.to_string();
         assert_eq!(text.len(), 30);
-        for form in [text.clone(), text.to_lowercase(), text[4..].to_owned(), format!("  {text} "), text.replace('0', "o")] {
+        for form in
+            [text.clone(), text.to_lowercase(), text[4..].to_owned(), format!("  {text} "), text.replace('0', "o")]
+        {
             assert_eq!(form.parse::<TouchId>().expect(&form), id);
         }
     }

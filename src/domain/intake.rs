@@ -77,7 +77,12 @@ impl EventInput {
     /// Checks every field and answers the draft, or all faults at once.
     ///
     /// `now` bounds the time: an event may lie any time back, and a day ahead for clocks that differ.
-    pub fn check(&self, defaults: &IntakeDefaults, now: UtcMillis, hash: HashEmail<'_>) -> Result<StageEventDraft, Vec<Fault>> {
+    pub fn check(
+        &self,
+        defaults: &IntakeDefaults,
+        now: UtcMillis,
+        hash: HashEmail<'_>,
+    ) -> Result<StageEventDraft, Vec<Fault>> {
         let mut faults = Vec::new();
         let event_id = keep(&mut faults, self.checked_event_id());
         let stage = keep(&mut faults, required(&self.stage, "stage").and_then(str::parse));
@@ -90,8 +95,11 @@ impl EventInput {
             (event_id, stage, occurred_at, keys, subject, value)
         {
             if keys.is_empty() && subject.is_none() && parent.is_none() {
-                faults.push(Fault::new("person", "person-missing",
-                    "nothing says who this was; send click_id, email, person or subject"));
+                faults.push(Fault::new(
+                    "person",
+                    "person-missing",
+                    "nothing says who this was; send click_id, email, person or subject",
+                ));
             } else if faults.is_empty() {
                 keys.extend(subject.clone().map(JoinKey::Subject));
                 return Ok(StageEventDraft { event_id, stage, occurred_at, keys, subject, parent, value });
@@ -103,8 +111,14 @@ impl EventInput {
     fn checked_event_id(&self) -> Result<String, Fault> {
         let id = required(&self.event_id, "event_id")?;
         if id.len() > EVENT_ID_LEN_MAX || id.chars().any(char::is_control) {
-            return Err(Fault::new("event_id", "event-id-malformed", format!(
-                "{} has more than {EVENT_ID_LEN_MAX} bytes or holds control characters; send a shorter id", shown(id))));
+            return Err(Fault::new(
+                "event_id",
+                "event-id-malformed",
+                format!(
+                    "{} has more than {EVENT_ID_LEN_MAX} bytes or holds control characters; send a shorter id",
+                    shown(id)
+                ),
+            ));
         }
         Ok(id.to_owned())
     }
@@ -114,10 +128,14 @@ impl EventInput {
         let at = match &defaults.zone {
             Some(zone) => zone.parse_time(text),
             None => UtcMillis::parse(text),
-        }.map_err(|f| f.named("occurred_at"))?;
+        }
+        .map_err(|f| f.named("occurred_at"))?;
         if at > now.plus_ms(super::time::DAY_MS) {
-            return Err(Fault::new("occurred_at", "time-in-future",
-                format!("{at} is more than a day ahead of the server's clock; send when it happened")));
+            return Err(Fault::new(
+                "occurred_at",
+                "time-in-future",
+                format!("{at} is more than a day ahead of the server's clock; send when it happened"),
+            ));
         }
         Ok(at)
     }
@@ -147,19 +165,28 @@ impl EventInput {
         }
         let currency = match given(self.currency.as_deref()) {
             Some(code) => code.parse()?,
-            None => defaults.currency.ok_or_else(|| Fault::new("currency", "currency-missing",
-                "an amount needs a currency; send one such as EUR"))?,
+            None => defaults.currency.ok_or_else(|| {
+                Fault::new("currency", "currency-missing", "an amount needs a currency; send one such as EUR")
+            })?,
         };
         let money = match (text, self.value_minor) {
-            (Some(_), Some(_)) => return Err(Fault::new("value", "value-twice",
-                "both `value` and `value_minor` are given; send one of them")),
+            (Some(_), Some(_)) => {
+                return Err(Fault::new(
+                    "value",
+                    "value-twice",
+                    "both `value` and `value_minor` are given; send one of them",
+                ));
+            }
             (Some(text), None) => Money::parse(text, currency).map_err(|f| f.named("value"))?,
             (None, minor) => Money { minor: minor.unwrap_or(0), currency },
         };
         // A refund is written both ways in the field; its size is what counts. Other stages are worth something or nothing.
         if money.minor < 0 && self.stage != "refund" {
-            return Err(Fault::new("value", "value-negative",
-                "the amount is negative; send money given back as a `refund` event"));
+            return Err(Fault::new(
+                "value",
+                "value-negative",
+                "the amount is negative; send money given back as a `refund` event",
+            ));
         }
         Ok(Some(Money { minor: money.minor.abs(), currency }))
     }
@@ -223,7 +250,8 @@ mod tests {
     fn check(json: &str) -> Result<StageEventDraft, Vec<String>> {
         let input: EventInput = serde_json::from_str(json).expect(json);
         let now = UtcMillis::parse("2026-01-01T00:00:00Z").expect("now");
-        input.check(&defaults(), now, &|e| format!("hash({e})"))
+        input
+            .check(&defaults(), now, &|e| format!("hash({e})"))
             .map_err(|faults| faults.into_iter().map(|f| f.code).collect())
     }
 
@@ -235,19 +263,32 @@ mod tests {
         assert_eq!(draft.occurred_at.to_string(), "2025-05-01T08:00:00.000Z");
         assert_eq!(draft.value.map(|m| m.minor), Some(48_010));
         let keys: Vec<String> = draft.keys.iter().map(ToString::to_string).collect();
-        assert_eq!(keys, ["email=hash(ana@example.com)", "contact=hubspot:51", "click=clk_01JZ8Q4M7T2V9XW3B5C6D7E8F0", "subject=deal:7"]);
+        assert_eq!(
+            keys,
+            [
+                "email=hash(ana@example.com)",
+                "contact=hubspot:51",
+                "click=clk_01JZ8Q4M7T2V9XW3B5C6D7E8F0",
+                "subject=deal:7"
+            ]
+        );
     }
 
     #[test]
     fn all_faults_are_told_at_once() {
-        let codes = check(r#"{"stage":"winner","occurred_at":"yesterday","email":"nobody","value":"1.234","currency":"EUR"}"#).expect_err("faults");
+        let codes =
+            check(r#"{"stage":"winner","occurred_at":"yesterday","email":"nobody","value":"1.234","currency":"EUR"}"#)
+                .expect_err("faults");
         assert_eq!(codes, ["missing", "stage-unknown", "time-malformed", "email-malformed", "amount-too-precise"]);
         let base = r#""event_id":"e","stage":"lead","occurred_at":"2025-01-01T00:00:00Z""#;
         for (rest, code) in [
-            (r#""person":"null""#, "person-missing"), (r#""email":"a@b.co","value":"5""#, "currency-missing"),
-            (r#""email":"a@b.co","value":"-5","currency":"EUR""#, "value-negative"), (r#""click_id":"xyz""#, "id-malformed"),
+            (r#""person":"null""#, "person-missing"),
+            (r#""email":"a@b.co","value":"5""#, "currency-missing"),
+            (r#""email":"a@b.co","value":"-5","currency":"EUR""#, "value-negative"),
+            (r#""click_id":"xyz""#, "id-malformed"),
             (r#""email":"a@b.co","value":"5","value_minor":500,"currency":"EUR""#, "value-twice"),
-            (r#""email":"a@b.co","value":"5","currency":"ABC""#, "currency-unknown"), (r#""subject":"deal""#, "subject-malformed"),
+            (r#""email":"a@b.co","value":"5","currency":"ABC""#, "currency-unknown"),
+            (r#""subject":"deal""#, "subject-malformed"),
         ] {
             assert_eq!(check(&format!("{{{base},{rest}}}")).expect_err(rest), [code]);
         }

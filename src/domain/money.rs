@@ -49,8 +49,11 @@ impl FromStr for Currency {
     fn from_str(text: &str) -> Result<Self, Fault> {
         let code = text.trim().to_ascii_uppercase();
         iso_currency::Currency::from_code(&code).filter(|c| c.exponent().is_some()).map(Self).ok_or_else(|| {
-            Fault::new("currency", "currency-unknown",
-                format!("{} is not an ISO 4217 currency; use a code such as EUR", shown(text)))
+            Fault::new(
+                "currency",
+                "currency-unknown",
+                format!("{} is not an ISO 4217 currency; use a code such as EUR", shown(text)),
+            )
         })
     }
 }
@@ -91,20 +94,30 @@ impl Money {
         let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
         let all_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
         if whole.is_empty() || !all_digits(whole) || !all_digits(decimals) || digits.ends_with('.') {
-            return fault("amount-malformed", format!(
-                "{} is not an amount; write digits with a point for decimals, such as 480.00", shown(text)));
+            return fault(
+                "amount-malformed",
+                format!("{} is not an amount; write digits with a point for decimals, such as 480.00", shown(text)),
+            );
         }
         let places = usize::try_from(currency.exponent()).unwrap_or(0);
         // Zeros beyond the minor unit say nothing and lose nothing.
         let kept = decimals.trim_end_matches('0');
         if kept.len() > places {
-            return fault("amount-too-precise", format!(
-                "{} has {} decimals but {currency} has {places}; round it at the source", shown(text), kept.len()));
+            return fault(
+                "amount-too-precise",
+                format!(
+                    "{} has {} decimals but {currency} has {places}; round it at the source",
+                    shown(text),
+                    kept.len()
+                ),
+            );
         }
         let padded = format!("{whole}{kept:0<places$}");
         match padded.parse::<i64>() {
             Ok(minor) => Ok(Self { minor: if negative { -minor } else { minor }, currency }),
-            Err(_) => fault("amount-too-large", format!("{} is too large; the largest amount has 18 digits", shown(text))),
+            Err(_) => {
+                fault("amount-too-large", format!("{} is too large; the largest amount has 18 digits", shown(text)))
+            }
         }
     }
 }
@@ -163,8 +176,12 @@ mod tests {
         let jpy: Currency = "JPY".parse().expect("JPY");
         assert_eq!(Money::parse("1200", jpy).expect("yen").minor, 1200);
         for (text, code) in [
-            ("1.234", "amount-too-precise"), ("1,234.00", "amount-malformed"), ("", "amount-malformed"),
-            ("1e5", "amount-malformed"), ("5.", "amount-malformed"), ("99999999999999999999", "amount-too-large"),
+            ("1.234", "amount-too-precise"),
+            ("1,234.00", "amount-malformed"),
+            ("", "amount-malformed"),
+            ("1e5", "amount-malformed"),
+            ("5.", "amount-malformed"),
+            ("99999999999999999999", "amount-too-large"),
         ] {
             assert_eq!(Money::parse(text, eur()).expect_err(text).code, code);
         }

@@ -37,11 +37,19 @@ impl JoinKey {
         if is_placeholder(id) {
             return Ok(None);
         }
-        Subject::parse(&format!("{namespace}:{id}")).map(|s| Some(Self::Contact(s.as_str().to_owned()))).map_err(|_long| {
-            Fault::new("person", "person-malformed", format!(
-                "{} with namespace {} is no contact id; give 1 to 200 bytes without control characters",
-                shown(id), shown(namespace)))
-        })
+        Subject::parse(&format!("{namespace}:{id}")).map(|s| Some(Self::Contact(s.as_str().to_owned()))).map_err(
+            |_long| {
+                Fault::new(
+                    "person",
+                    "person-malformed",
+                    format!(
+                        "{} with namespace {} is no contact id; give 1 to 200 bytes without control characters",
+                        shown(id),
+                        shown(namespace)
+                    ),
+                )
+            },
+        )
     }
 
     /// The stored name of the kind of key.
@@ -92,7 +100,10 @@ impl fmt::Display for JoinKey {
 /// Whether a value stands for nothing: empty, `null`, `n/a`, `unknown`, …
 pub fn is_placeholder(value: &str) -> bool {
     let v = value.trim().to_ascii_lowercase();
-    matches!(v.as_str(), "" | "null" | "none" | "nil" | "n/a" | "na" | "undefined" | "unknown" | "-" | "0" | "test" | "anonymous")
+    matches!(
+        v.as_str(),
+        "" | "null" | "none" | "nil" | "n/a" | "na" | "undefined" | "unknown" | "-" | "0" | "test" | "anonymous"
+    )
 }
 
 /// The address to hash: trimmed and lower-cased. `None` for one that names nobody
@@ -103,15 +114,23 @@ pub fn joinable_email(address: &str) -> Result<Option<String>, Fault> {
         return Ok(None);
     }
     match email.split_once('@') {
-        Some((local, host)) if !local.is_empty() && host.contains('.') && email.len() <= 254
-            && !email.chars().any(|c| c.is_control() || c.is_whitespace()) =>
+        Some((local, host))
+            if !local.is_empty()
+                && host.contains('.')
+                && email.len() <= 254
+                && !email.chars().any(|c| c.is_control() || c.is_whitespace()) =>
         {
             let local = local.replace(['-', '_', '.'], "");
-            let nobody = matches!(local.as_str(), "test" | "noreply" | "donotreply" | "null" | "none" | "nobody" | "unknown");
+            let nobody =
+                matches!(local.as_str(), "test" | "noreply" | "donotreply" | "null" | "none" | "nobody" | "unknown");
             Ok((!nobody).then_some(email))
         }
         // The address itself stays out of the message: it is personal data and messages are logged.
-        _ => Err(Fault::new("email", "email-malformed", "the value is not an email address; send it as name@example.com or leave it out")),
+        _ => Err(Fault::new(
+            "email",
+            "email-malformed",
+            "the value is not an email address; send it as name@example.com or leave it out",
+        )),
     }
 }
 
@@ -223,7 +242,12 @@ impl People {
     }
 
     /// Gives weak keys to the first who brought them; later known people may use the click, not the browser.
-    fn give_weak_keys(&mut self, facts: &[(UtcMillis, IdentityFact)], graph: &mut Clusters, known: &BTreeSet<PersonId>) {
+    fn give_weak_keys(
+        &mut self,
+        facts: &[(UtcMillis, IdentityFact)],
+        graph: &mut Clusters,
+        known: &BTreeSet<PersonId>,
+    ) {
         let mut owner: HashMap<JoinKey, PersonId> = HashMap::new();
         // Whoever is known by a weak key alone is whoever else brought it.
         for (_, fact) in facts {
@@ -348,7 +372,9 @@ impl Clusters {
 
     /// Joins persons by strong keys and merges, except pairs that an unmerge keeps apart; answers the over-shared keys.
     fn join_strong(
-        &mut self, facts: &[(UtcMillis, IdentityFact)], verdicts: &BTreeMap<(PersonId, PersonId), bool>,
+        &mut self,
+        facts: &[(UtcMillis, IdentityFact)],
+        verdicts: &BTreeMap<(PersonId, PersonId), bool>,
     ) -> Vec<JoinKey> {
         let mut holders: BTreeMap<&JoinKey, Vec<PersonId>> = BTreeMap::new();
         for (_, fact) in facts {
@@ -359,7 +385,8 @@ impl Clusters {
                 list.push(*person);
             }
         }
-        let mut edges: Vec<(PersonId, PersonId)> = verdicts.iter().filter(|(_, m)| **m).map(|(pair, _)| *pair).collect();
+        let mut edges: Vec<(PersonId, PersonId)> =
+            verdicts.iter().filter(|(_, m)| **m).map(|(pair, _)| *pair).collect();
         let mut over_shared = Vec::new();
         for (key, list) in holders {
             if list.len() > PERSONS_PER_KEY_MAX {
@@ -420,7 +447,10 @@ mod tests {
     #[test]
     fn strong_keys_join_and_the_oldest_person_names_the_cluster() {
         let people = People::resolve(&[
-            join(2, contact("crm:1")), join(2, email("e")), join(1, email("e")), join(3, contact("crm:2")),
+            join(2, contact("crm:1")),
+            join(2, email("e")),
+            join(1, email("e")),
+            join(3, contact("crm:2")),
         ]);
         assert_eq!(people.cluster(p(2)), p(1));
         assert_eq!(people.cluster(p(3)), p(3));
@@ -429,7 +459,11 @@ mod tests {
     #[test]
     fn weak_keys_never_fuse_two_known_people() {
         let people = People::resolve(&[
-            join(1, contact("crm:1")), join(1, click(9)), join(2, contact("crm:2")), join(2, click(9)), join(2, visitor(5)),
+            join(1, contact("crm:1")),
+            join(1, click(9)),
+            join(2, contact("crm:2")),
+            join(2, click(9)),
+            join(2, visitor(5)),
             join(1, visitor(5)),
         ]);
         assert_ne!(people.cluster(p(1)), people.cluster(p(2)));
@@ -449,8 +483,12 @@ mod tests {
     #[test]
     fn two_known_people_are_not_fused_through_an_unknown_one() {
         let people = People::resolve(&[
-            join(1, click(9)), join(1, click(8)), join(2, contact("crm:2")), join(2, click(9)),
-            join(3, contact("crm:3")), join(3, click(8)),
+            join(1, click(9)),
+            join(1, click(8)),
+            join(2, contact("crm:2")),
+            join(2, click(9)),
+            join(3, contact("crm:3")),
+            join(3, click(8)),
         ]);
         assert_eq!(people.cluster(p(2)), p(1));
         assert_eq!(people.cluster(p(3)), p(3));
@@ -459,7 +497,8 @@ mod tests {
 
     #[test]
     fn over_shared_keys_join_nothing() {
-        let five: Vec<_> = (1..=5).flat_map(|n| [join(n, contact(&format!("crm:{n}"))), join(n, email("office"))]).collect();
+        let five: Vec<_> =
+            (1..=5).flat_map(|n| [join(n, contact(&format!("crm:{n}"))), join(n, email("office"))]).collect();
         assert_eq!(People::resolve(&five).cluster(p(5)), p(1));
         let mut six = five;
         six.extend([join(6, contact("crm:6")), join(6, email("office"))]);

@@ -7,9 +7,30 @@ use super::fault::{Fault, shown};
 
 /// First path segments that the server answers itself, and names that browsers and crawlers ask for.
 pub const RESERVED: &[&str] = &[
-    "api", "app", "assets", "admin", "docs", "favicon.ico", "health", "healthz", "help", "hooks", "hw.js", "login",
-    "logout", "metrics", "p.gif", "readyz", "robots.txt", "set-up", "sign-in", "sign-out", "sitemap.xml", "static",
-    "t", "well-known",
+    "api",
+    "app",
+    "assets",
+    "admin",
+    "docs",
+    "favicon.ico",
+    "health",
+    "healthz",
+    "help",
+    "hooks",
+    "hw.js",
+    "login",
+    "logout",
+    "metrics",
+    "p.gif",
+    "readyz",
+    "robots.txt",
+    "set-up",
+    "sign-in",
+    "sign-out",
+    "sitemap.xml",
+    "static",
+    "t",
+    "well-known",
 ];
 
 /// Letters of generated slugs: no vowels, so no words; nothing that is misread aloud or on paper.
@@ -53,18 +74,34 @@ impl FromStr for Slug {
     fn from_str(text: &str) -> Result<Self, Fault> {
         let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_.".contains(&c);
         if text.is_empty() || text.len() > 64 {
-            return Err(Fault::new("slug", "slug-length",
-                format!("{} has {} characters; a slug has 1 to 64", shown(text), text.chars().count())));
+            return Err(Fault::new(
+                "slug",
+                "slug-length",
+                format!("{} has {} characters; a slug has 1 to 64", shown(text), text.chars().count()),
+            ));
         }
         if !text.bytes().all(legal) || text.starts_with('.') {
-            let fixed: String = text.to_lowercase().chars()
-                .map(|c| if c.is_ascii() && legal(u8::try_from(c).unwrap_or(b'-')) { c } else { '-' }).collect();
-            return Err(Fault::new("slug", "slug-illegal", format!(
-                "{} has characters other than a-z 0-9 - _ . ; try `{}`", shown(text), fixed.trim_matches(['-', '.']))));
+            let fixed: String = text
+                .to_lowercase()
+                .chars()
+                .map(|c| if c.is_ascii() && legal(u8::try_from(c).unwrap_or(b'-')) { c } else { '-' })
+                .collect();
+            return Err(Fault::new(
+                "slug",
+                "slug-illegal",
+                format!(
+                    "{} has characters other than a-z 0-9 - _ . ; try `{}`",
+                    shown(text),
+                    fixed.trim_matches(['-', '.'])
+                ),
+            ));
         }
         if RESERVED.contains(&text) {
-            return Err(Fault::new("slug", "slug-reserved",
-                format!("{} is kept for the server's own pages; choose another, such as `go-{text}`", shown(text))));
+            return Err(Fault::new(
+                "slug",
+                "slug-reserved",
+                format!("{} is kept for the server's own pages; choose another, such as `go-{text}`", shown(text)),
+            ));
         }
         Ok(Self(text.to_owned()))
     }
@@ -78,8 +115,12 @@ mod tests {
     fn slugs_are_checked_with_a_remedy() {
         assert_eq!("spring-sale_2.1".parse::<Slug>().expect("legal").as_str(), "spring-sale_2.1");
         for (text, code) in [
-            ("", "slug-length"), ("api", "slug-reserved"), ("a/b", "slug-illegal"), ("Spring Sale", "slug-illegal"),
-            (".env", "slug-illegal"), ("naïve", "slug-illegal"),
+            ("", "slug-length"),
+            ("api", "slug-reserved"),
+            ("a/b", "slug-illegal"),
+            ("Spring Sale", "slug-illegal"),
+            (".env", "slug-illegal"),
+            ("naïve", "slug-illegal"),
         ] {
             assert_eq!(text.parse::<Slug>().expect_err(text).code, code);
         }

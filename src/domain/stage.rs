@@ -99,10 +99,14 @@ impl StageEventDraft {
         let mut keys: Vec<String> = self.keys.iter().map(ToString::to_string).collect();
         keys.sort();
         [
-            self.stage.as_str(), &self.occurred_at.0.to_string(), &keys.join(" "),
-            self.subject.as_ref().map_or("", Subject::as_str), self.parent.as_deref().unwrap_or(""),
+            self.stage.as_str(),
+            &self.occurred_at.0.to_string(),
+            &keys.join(" "),
+            self.subject.as_ref().map_or("", Subject::as_str),
+            self.parent.as_deref().unwrap_or(""),
             &self.value.map(|m| m.to_string()).unwrap_or_default(),
-        ].join("\n")
+        ]
+        .join("\n")
     }
 }
 

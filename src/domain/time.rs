@@ -25,8 +25,11 @@ impl UtcMillis {
     /// Reads an RFC 3339 time with its offset (`2025-04-12T13:41:42Z`), to the millisecond.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         text.trim().parse::<jiff::Timestamp>().map(|t| Self(t.as_millisecond())).map_err(|_parse| {
-            Fault::new("time", "time-malformed", format!(
-                "{} is not a time; write RFC 3339 with an offset, such as 2025-04-12T13:41:42Z", shown(text)))
+            Fault::new(
+                "time",
+                "time-malformed",
+                format!("{} is not a time; write RFC 3339 with an offset, such as 2025-04-12T13:41:42Z", shown(text)),
+            )
         })
     }
 
@@ -107,8 +110,9 @@ impl Day {
 
     /// The first and last day of the month that is written `2025-01`.
     pub fn month(text: &str) -> Result<DayRange, Fault> {
-        let malformed = |_parse| Fault::new("month", "month-malformed",
-            format!("{} is not a month; write it as 2025-01", shown(text)));
+        let malformed = |_parse| {
+            Fault::new("month", "month-malformed", format!("{} is not a month; write it as 2025-01", shown(text)))
+        };
         let first: Date = format!("{}-01", text.trim()).parse().map_err(malformed)?;
         Ok(DayRange { from: Self(first), to: Self(first.last_of_month()) })
     }
@@ -133,8 +137,9 @@ impl FromStr for Day {
         let strict = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
         match text.parse::<Date>() {
             Ok(date) if strict => Ok(Self(date)),
-            _ => Err(Fault::new("day", "day-malformed",
-                format!("{} is not a day; write it as 2025-01-31", shown(text)))),
+            _ => {
+                Err(Fault::new("day", "day-malformed", format!("{} is not a day; write it as 2025-01-31", shown(text))))
+            }
         }
     }
 }
@@ -167,12 +172,18 @@ impl DayRange {
     /// A range; refuses one that is turned round or absurdly long.
     pub fn new(from: Day, to: Day) -> Result<Self, Fault> {
         if from > to {
-            return Err(Fault::new("from", "range-reversed",
-                format!("the range begins on {from} and ends on {to}; swap the two")));
+            return Err(Fault::new(
+                "from",
+                "range-reversed",
+                format!("the range begins on {from} and ends on {to}; swap the two"),
+            ));
         }
         if from.days_until(to) >= Self::DAYS_MAX {
-            return Err(Fault::new("to", "range-too-long",
-                format!("{from} to {to} is longer than {} days; ask for a shorter range", Self::DAYS_MAX)));
+            return Err(Fault::new(
+                "to",
+                "range-too-long",
+                format!("{from} to {to} is longer than {} days; ask for a shorter range", Self::DAYS_MAX),
+            ));
         }
         Ok(Self { from, to })
     }
@@ -237,10 +248,18 @@ impl Zone {
             return Ok(at);
         }
         let local = text.trim().parse::<jiff::civil::DateTime>().ok();
-        local.and_then(|dt| self.0.to_zoned(dt).ok()).map(|z| UtcMillis(z.timestamp().as_millisecond())).ok_or_else(|| {
-            Fault::new("time", "time-malformed", format!(
-                "{} is not a time; write 2025-04-12T13:41:42Z, or 2025-04-12 13:41:42 in the file's zone", shown(text)))
-        })
+        local.and_then(|dt| self.0.to_zoned(dt).ok()).map(|z| UtcMillis(z.timestamp().as_millisecond())).ok_or_else(
+            || {
+                Fault::new(
+                    "time",
+                    "time-malformed",
+                    format!(
+                        "{} is not a time; write 2025-04-12T13:41:42Z, or 2025-04-12 13:41:42 in the file's zone",
+                        shown(text)
+                    ),
+                )
+            },
+        )
     }
 }
 
@@ -258,8 +277,11 @@ impl FromStr for Zone {
             return Ok(Self::utc());
         }
         jiff::tz::db().get(text).map(Self).map_err(|_unknown| {
-            Fault::new("zone", "zone-unknown",
-                format!("{} is not an IANA time zone; use a name such as Europe/Berlin", shown(text)))
+            Fault::new(
+                "zone",
+                "zone-unknown",
+                format!("{} is not an IANA time zone; use a name such as Europe/Berlin", shown(text)),
+            )
         })
     }
 }

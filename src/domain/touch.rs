@@ -99,8 +99,22 @@ pub struct NetworkClickId {
 /// Query parameters in which networks put their click ids
 /// (`fixtures/reference/click-id-params.json`; ids of mail tools that name a reader are left out on purpose).
 pub const NETWORK_CLICK_ID_PARAMS: &[&str] = &[
-    "fbclid", "gclid", "gbraid", "wbraid", "dclid", "msclkid", "li_fat_id", "ttclid", "twclid", "epik", "rdt_cid",
-    "ScCid", "igshid", "irclickid", "qclid", "yclid",
+    "fbclid",
+    "gclid",
+    "gbraid",
+    "wbraid",
+    "dclid",
+    "msclkid",
+    "li_fat_id",
+    "ttclid",
+    "twclid",
+    "epik",
+    "rdt_cid",
+    "ScCid",
+    "igshid",
+    "irclickid",
+    "qclid",
+    "yclid",
 ];
 
 /// What one tracking request said, as the journal keeps it until the writer has loaded it.

@@ -7,15 +7,35 @@ use super::fault::{Fault, shown};
 
 /// Query names that belong to the link's owner; a visitor's own are dropped (invariant 7).
 pub const UTM_NAMES: &[&str] = &[
-    "utm_id", "utm_source", "utm_medium", "utm_campaign", "utm_source_platform", "utm_term", "utm_content",
-    "utm_creative_format", "utm_marketing_tactic",
+    "utm_id",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_source_platform",
+    "utm_term",
+    "utm_content",
+    "utm_creative_format",
+    "utm_marketing_tactic",
 ];
 
 /// Short and old names of networks that people mix with the full ones, and the spelling to use.
 const ALIASES: &[(&str, &str)] = &[
-    ("fb", "facebook"), ("ig", "instagram"), ("insta", "instagram"), ("li", "linkedin"), ("lnkd", "linkedin"),
-    ("tw", "x"), ("twitter", "x"), ("yt", "youtube"), ("tt", "tiktok"), ("pin", "pinterest"), ("wa", "whatsapp"),
-    ("tg", "telegram"), ("adwords", "google"), ("googleads", "google"), ("mail", "email"), ("newsletters", "newsletter"),
+    ("fb", "facebook"),
+    ("ig", "instagram"),
+    ("insta", "instagram"),
+    ("li", "linkedin"),
+    ("lnkd", "linkedin"),
+    ("tw", "x"),
+    ("twitter", "x"),
+    ("yt", "youtube"),
+    ("tt", "tiktok"),
+    ("pin", "pinterest"),
+    ("wa", "whatsapp"),
+    ("tg", "telegram"),
+    ("adwords", "google"),
+    ("googleads", "google"),
+    ("mail", "email"),
+    ("newsletters", "newsletter"),
 ];
 
 /// A UTM value or a code: 1 to 100 characters of `a-z 0-9 . _ -`.
@@ -42,13 +62,19 @@ impl FromStr for UtmValue {
     fn from_str(text: &str) -> Result<Self, Fault> {
         let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
         if text.is_empty() || text.len() > 100 {
-            return Err(Fault::new("utm", "utm-length",
-                format!("{} has {} characters; a UTM value has 1 to 100", shown(text), text.chars().count())));
+            return Err(Fault::new(
+                "utm",
+                "utm-length",
+                format!("{} has {} characters; a UTM value has 1 to 100", shown(text), text.chars().count()),
+            ));
         }
         if !text.chars().all(legal) {
             let fixed: String = text.trim().to_lowercase().chars().map(|c| if legal(c) { c } else { '-' }).collect();
-            return Err(Fault::new("utm", "utm-illegal", format!(
-                "{} has characters other than a-z 0-9 . _ - ; use `{fixed}`", shown(text))));
+            return Err(Fault::new(
+                "utm",
+                "utm-illegal",
+                format!("{} has characters other than a-z 0-9 . _ - ; use `{fixed}`", shown(text)),
+            ));
         }
         Ok(Self(text.to_owned()))
     }
@@ -118,9 +144,17 @@ mod tests {
     fn variants_of_one_name_are_caught() {
         let in_use = ["facebook", "linkedin", "paid-social", "spring-2025"];
         for (candidate, expected) in [
-            ("fb", Some("facebook")), ("Facebook", Some("facebook")), ("face-book", Some("facebook")),
-            ("linkdin", Some("linkedin")), ("paid_social", Some("paid-social")), ("ig", Some("instagram")),
-            ("twitter", Some("x")), ("facebook", None), ("spring-2026", None), ("tiktok", None), ("email", None),
+            ("fb", Some("facebook")),
+            ("Facebook", Some("facebook")),
+            ("face-book", Some("facebook")),
+            ("linkdin", Some("linkedin")),
+            ("paid_social", Some("paid-social")),
+            ("ig", Some("instagram")),
+            ("twitter", Some("x")),
+            ("facebook", None),
+            ("spring-2026", None),
+            ("tiktok", None),
+            ("email", None),
         ] {
             assert_eq!(near_duplicate(candidate, in_use).as_deref(), expected, "{candidate}");
         }

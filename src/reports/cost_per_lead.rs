@@ -38,7 +38,11 @@ named_enum!(
 
 impl Dimension {
     pub(super) fn key(
-        self, labels: &Labels, channel: Option<ChannelId>, campaign: Option<CampaignId>, link: Option<LinkId>,
+        self,
+        labels: &Labels,
+        channel: Option<ChannelId>,
+        campaign: Option<CampaignId>,
+        link: Option<LinkId>,
     ) -> RowKey {
         let code = match self {
             Self::Channel => channel.and_then(|id| labels.channel_code(id)),
@@ -110,16 +114,25 @@ impl Parameters {
     /// The usual report of a range: linear, 90 days, loaded cost, UTC.
     pub fn new(by: Dimension, range: DayRange, currency: Currency) -> Self {
         Self {
-            by, model: "linear".into(), range, zone: Zone::utc(), lookback_days: LOOKBACK_DAYS_DEFAULT, currency,
-            cost: CostBasis::default(), as_of: None,
+            by,
+            model: "linear".into(),
+            range,
+            zone: Zone::utc(),
+            lookback_days: LOOKBACK_DAYS_DEFAULT,
+            currency,
+            cost: CostBasis::default(),
+            as_of: None,
         }
     }
 
     fn check(&self) -> Result<&'static dyn Model, Fault> {
         DayRange::new(self.range.from, self.range.to)?;
         if !(0..=LOOKBACK_DAYS_MAX).contains(&self.lookback_days) {
-            return Err(Fault::new("lookback_days", "lookback-out-of-range",
-                format!("{} days; use 0 to {LOOKBACK_DAYS_MAX}", self.lookback_days)));
+            return Err(Fault::new(
+                "lookback_days",
+                "lookback-out-of-range",
+                format!("{} days; use 0 to {LOOKBACK_DAYS_MAX}", self.lookback_days),
+            ));
         }
         model(&self.model)
     }
@@ -236,7 +249,13 @@ pub struct Column {
 
 macro_rules! column {
     ($name:ident, $heading:literal, $unit:ident, $shown:literal) => {
-        Column { name: stringify!($name), heading: $heading, unit: Unit::$unit, is_shown: $shown, value: |f| Some(f.$name.to_string()) }
+        Column {
+            name: stringify!($name),
+            heading: $heading,
+            unit: Unit::$unit,
+            is_shown: $shown,
+            value: |f| Some(f.$name.to_string()),
+        }
     };
 }
 
@@ -245,17 +264,33 @@ pub static COLUMNS: &[Column] = &[
     column!(clicks, "Human clicks", Count, true),
     column!(other_touches, "Other touches", Count, true),
     column!(leads_micro, "Leads", Micro, true),
-    Column { name: "net_leads_micro", heading: "Net leads", unit: Unit::Micro, is_shown: false,
-        value: |f| Some((f.leads_micro - f.rejected_leads_micro).to_string()) },
+    Column {
+        name: "net_leads_micro",
+        heading: "Net leads",
+        unit: Unit::Micro,
+        is_shown: false,
+        value: |f| Some((f.leads_micro - f.rejected_leads_micro).to_string()),
+    },
     column!(rejected_leads_micro, "Rejected", Micro, false),
     column!(existing_customer_leads_micro, "Leads of customers", Micro, false),
     column!(cost_minor, "Cost", Minor, true),
     Column { name: "cpl_minor", heading: "Cost per lead", unit: Unit::MinorRatio, is_shown: true, value: Figures::cpl },
     column!(customers_micro, "Customers", Micro, true),
-    Column { name: "cac_minor", heading: "Cost per customer", unit: Unit::MinorRatio, is_shown: true, value: Figures::cac },
+    Column {
+        name: "cac_minor",
+        heading: "Cost per customer",
+        unit: Unit::MinorRatio,
+        is_shown: true,
+        value: Figures::cac,
+    },
     column!(gross_revenue_minor, "Gross revenue", Minor, false),
-    Column { name: "revenue_minor", heading: "Revenue", unit: Unit::Minor, is_shown: true,
-        value: |f| Some(f.revenue_minor().to_string()) },
+    Column {
+        name: "revenue_minor",
+        heading: "Revenue",
+        unit: Unit::Minor,
+        is_shown: true,
+        value: |f| Some(f.revenue_minor().to_string()),
+    },
     column!(refunds_minor, "Refunds", Minor, true),
     Column { name: "roas", heading: "ROAS", unit: Unit::Ratio, is_shown: true, value: Figures::roas },
 ];
@@ -322,7 +357,16 @@ impl<'a> Table<'a> {
     fn new(parameters: &'a Parameters, facts: &'a Facts, model: &'static dyn Model) -> Self {
         let from = parameters.zone.day_start(parameters.range.from);
         let to = parameters.zone.day_start(parameters.range.to.plus_days(1));
-        Self { parameters, facts, model, from, to, rows: BTreeMap::new(), clicks: Vec::new(), expected: Figures::default() }
+        Self {
+            parameters,
+            facts,
+            model,
+            from,
+            to,
+            rows: BTreeMap::new(),
+            clicks: Vec::new(),
+            expected: Figures::default(),
+        }
     }
 
     fn row(&mut self, key: RowKey) -> &mut Figures {
@@ -373,7 +417,8 @@ impl<'a> Table<'a> {
             for (day, minor) in entry.cost.by_day().filter(|(d, _)| range.contains(*d)) {
                 self.require_currency(entry.cost.amount.currency, day, "cost")?;
                 let start = self.parameters.zone.day_start(day);
-                for (key, part) in costs::rows_of(&entry.cost, day, start, minor, by, &self.facts.labels, &self.clicks) {
+                for (key, part) in costs::rows_of(&entry.cost, day, start, minor, by, &self.facts.labels, &self.clicks)
+                {
                     self.row(key).cost_minor += part;
                 }
                 self.expected.cost_minor += minor;
@@ -405,11 +450,14 @@ impl<'a> Table<'a> {
 
     /// A person's first lead; of somebody who was a customer already it is no new lead.
     fn credit_lead(&mut self, events: &[&StageEvent]) {
-        let Some(lead) = events.iter().find(|e| e.stage == Stage::Lead).filter(|e| self.is_in_period(e)) else { return };
+        let Some(lead) = events.iter().find(|e| e.stage == Stage::Lead).filter(|e| self.is_in_period(e)) else {
+            return;
+        };
         let was_customer = events.iter().any(|e| e.stage.is_purchase() && e.occurred_at < lead.occurred_at);
         let is_rejected = events.iter().any(|e| e.stage == Stage::Rejected && e.occurred_at >= lead.occurred_at);
         let journey = Journey::cut(self.facts.touches_of(lead), lead.occurred_at, self.parameters.lookback_days, None);
-        let parts: Vec<(TouchId, u128)> = journey.touches.iter().map(|t| t.id).zip(self.model.parts(&journey)).collect();
+        let parts: Vec<(TouchId, u128)> =
+            journey.touches.iter().map(|t| t.id).zip(self.model.parts(&journey)).collect();
         for (key, micro) in self.shares(&parts, ONE_MICRO) {
             let row = self.row(key);
             if was_customer {
@@ -451,7 +499,10 @@ impl<'a> Table<'a> {
     }
 
     fn credit_refund(&mut self, refund: &Refund<'_>) -> Result<(), ReportError> {
-        if refund.event.value.is_none_or(|m| m.minor == 0) || !refund.event.counts_revenue || !self.is_in_period(refund.event) {
+        if refund.event.value.is_none_or(|m| m.minor == 0)
+            || !refund.event.counts_revenue
+            || !self.is_in_period(refund.event)
+        {
             return Ok(());
         }
         self.require_money(refund.event)?;
@@ -485,26 +536,38 @@ impl<'a> Table<'a> {
 
     fn require_money(&self, event: &StageEvent) -> Result<(), Fault> {
         // Without a rate table every foreign amount lacks its rate; the day is the UTC day of the sale.
-        event.value.map_or(Ok(()), |m| self.require_currency(m.currency, Zone::utc().day_of(event.occurred_at), event.stage.as_str()))
+        event.value.map_or(Ok(()), |m| {
+            self.require_currency(m.currency, Zone::utc().day_of(event.occurred_at), event.stage.as_str())
+        })
     }
 
     fn require_currency(&self, currency: Currency, day: Day, what: &str) -> Result<(), Fault> {
         if currency == self.parameters.currency {
             return Ok(());
         }
-        Err(Fault::new("currency", "rate-missing", format!(
-            "a {what} of {day} is in {currency}, and there is no rate from {currency} to {} for that day; \
-             report in {currency}, or record the amount in {}", self.parameters.currency, self.parameters.currency)))
+        Err(Fault::new(
+            "currency",
+            "rate-missing",
+            format!(
+                "a {what} of {day} is in {currency}, and there is no rate from {currency} to {} for that day; \
+             report in {currency}, or record the amount in {}",
+                self.parameters.currency, self.parameters.currency
+            ),
+        ))
     }
 
     fn finish(self) -> Result<Report, ReportError> {
         let labels = &self.facts.labels;
-        let name_of = |key: &RowKey| match (key, self.parameters.by) {
-            (RowKey::Named(code), Dimension::Channel) => labels.channel_name(code),
-            (RowKey::Named(code), Dimension::Campaign) => labels.campaign_name(code),
-            (RowKey::Named(code), Dimension::Link) => labels.link_title(code),
-            _ => None,
-        }.unwrap_or("").to_owned();
+        let name_of = |key: &RowKey| {
+            match (key, self.parameters.by) {
+                (RowKey::Named(code), Dimension::Channel) => labels.channel_name(code),
+                (RowKey::Named(code), Dimension::Campaign) => labels.campaign_name(code),
+                (RowKey::Named(code), Dimension::Link) => labels.link_title(code),
+                _ => None,
+            }
+            .unwrap_or("")
+            .to_owned()
+        };
         let mut totals = Figures::default();
         let mut rows = Vec::new();
         for (key, figures) in &self.rows {
@@ -514,7 +577,10 @@ impl<'a> Table<'a> {
             }
         }
         if totals != self.expected {
-            return Err(ReportError::DoesNotAddUp(format!("rows sum to {totals:?} but the facts to {:?}", self.expected)));
+            return Err(ReportError::DoesNotAddUp(format!(
+                "rows sum to {totals:?} but the facts to {:?}",
+                self.expected
+            )));
         }
         Ok(Report { parameters: self.parameters.clone(), rows, totals })
     }
@@ -523,13 +589,15 @@ impl<'a> Table<'a> {
 /// Reads the parameters that all surfaces share, by name; anything not given takes its default.
 ///
 /// Surfaces: the API's query string, the page's form, the command line's flags.
-pub fn parameters_from(
-    given: &HashMap<String, String>, defaults: &Parameters,
-) -> Result<Parameters, Vec<Fault>> {
+pub fn parameters_from(given: &HashMap<String, String>, defaults: &Parameters) -> Result<Parameters, Vec<Fault>> {
     const NAMES: &[&str] = &["by", "model", "from", "to", "zone", "lookback_days", "currency", "cost", "as_of"];
     let mut faults = Vec::new();
     for name in given.keys().filter(|n| !NAMES.contains(&n.as_str()) && *n != "format") {
-        faults.push(Fault::new(name.as_str(), "parameter-unknown", format!("{} is no parameter; use {}", shown(name), NAMES.join(", "))));
+        faults.push(Fault::new(
+            name.as_str(),
+            "parameter-unknown",
+            format!("{} is no parameter; use {}", shown(name), NAMES.join(", ")),
+        ));
     }
     let mut result = defaults.clone();
     let mut read = |name: &str, set: &mut dyn FnMut(&str) -> Result<(), Fault>| {
@@ -546,16 +614,30 @@ pub fn parameters_from(
     read("zone", &mut |t| t.parse().map(|v| result.zone = v));
     read("currency", &mut |t| t.parse().map(|v| result.currency = v));
     read("cost", &mut |t| match t {
-        "media" => { result.cost = CostBasis::Media; Ok(()) }
-        "loaded" => { result.cost = CostBasis::Loaded; Ok(()) }
-        other => Err(Fault::new("cost", "cost-basis-unknown", format!("{} is not known; use media or loaded", shown(other)))),
+        "media" => {
+            result.cost = CostBasis::Media;
+            Ok(())
+        }
+        "loaded" => {
+            result.cost = CostBasis::Loaded;
+            Ok(())
+        }
+        other => {
+            Err(Fault::new("cost", "cost-basis-unknown", format!("{} is not known; use media or loaded", shown(other))))
+        }
     });
     read("lookback_days", &mut |t| match t.parse() {
-        Ok(days) => { result.lookback_days = days; Ok(()) }
+        Ok(days) => {
+            result.lookback_days = days;
+            Ok(())
+        }
         Err(_) => Err(Fault::new("lookback_days", "number-malformed", format!("{} is not a number of days", shown(t)))),
     });
     read("as_of", &mut |t| match t.parse::<i64>() {
-        Ok(ms) => { result.as_of = Some(UtcMillis(ms)); Ok(()) }
+        Ok(ms) => {
+            result.as_of = Some(UtcMillis(ms));
+            Ok(())
+        }
         Err(_) => UtcMillis::parse(t).map(|at| result.as_of = Some(at)),
     });
     if let Err(fault) = result.check() {

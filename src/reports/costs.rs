@@ -23,7 +23,13 @@ pub(super) struct DayClicks {
 
 /// The day's amounts of one cost by row; they sum to `minor`.
 pub(super) fn rows_of(
-    cost: &CostDraft, day: Day, day_start: UtcMillis, minor: i64, by: Dimension, labels: &Labels, clicks: &[DayClicks],
+    cost: &CostDraft,
+    day: Day,
+    day_start: UtcMillis,
+    minor: i64,
+    by: Dimension,
+    labels: &Labels,
+    clicks: &[DayClicks],
 ) -> Vec<(RowKey, i64)> {
     let origin = Origin { link: cost.link, channel: cost.channel, campaign: cost.campaign };
     let channel = labels.channel_of(origin, day_start);
@@ -31,7 +37,9 @@ pub(super) fn rows_of(
     let named = match by {
         Dimension::Channel => channel.map(|id| by.key(labels, Some(id), None, None)),
         // A link belongs to one campaign or to none; both are an answer.
-        Dimension::Campaign if cost.campaign.is_some() || cost.link.is_some() => Some(by.key(labels, None, campaign, None)),
+        Dimension::Campaign if cost.campaign.is_some() || cost.link.is_some() => {
+            Some(by.key(labels, None, campaign, None))
+        }
         Dimension::Link => cost.link.map(|id| by.key(labels, None, None, Some(id))),
         Dimension::Campaign => None,
     };
@@ -41,16 +49,22 @@ pub(super) fn rows_of(
     if by == Dimension::Channel || (channel.is_none() && campaign.is_none()) {
         return vec![(RowKey::Shared, minor)];
     }
-    let matching: Vec<&DayClicks> = clicks.iter().filter(|c| {
-        c.day == day && channel.is_none_or(|id| c.channel == Some(id)) && campaign.is_none_or(|id| c.campaign == Some(id))
-    }).collect();
+    let matching: Vec<&DayClicks> = clicks
+        .iter()
+        .filter(|c| {
+            c.day == day
+                && channel.is_none_or(|id| c.channel == Some(id))
+                && campaign.is_none_or(|id| c.campaign == Some(id))
+        })
+        .collect();
     split(&matching, minor, by, labels)
 }
 
 fn split(clicks: &[&DayClicks], minor: i64, by: Dimension, labels: &Labels) -> Vec<(RowKey, i64)> {
     let mut weights: std::collections::BTreeMap<RowKey, u128> = std::collections::BTreeMap::new();
     for c in clicks {
-        *weights.entry(by.key(labels, c.channel, c.campaign, c.link)).or_default() += u128::from(c.count.unsigned_abs());
+        *weights.entry(by.key(labels, c.channel, c.campaign, c.link)).or_default() +=
+            u128::from(c.count.unsigned_abs());
     }
     if weights.is_empty() {
         return vec![(RowKey::Unallocated, minor)];

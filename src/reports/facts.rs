@@ -46,8 +46,13 @@ impl Facts {
         let mut people = People::resolve(&identity::facts(conn, as_of)?);
         let events = stage_events::visible(conn, UtcMillis(i64::MAX), as_of)?;
         let mut facts = Self {
-            labels, people: People::default(), events, touches: HashMap::new(), by_visitor: HashMap::new(),
-            journeys: HashMap::new(), purchase_owner: HashMap::new(),
+            labels,
+            people: People::default(),
+            events,
+            touches: HashMap::new(),
+            by_visitor: HashMap::new(),
+            journeys: HashMap::new(),
+            purchase_owner: HashMap::new(),
         };
         let clusters = clusters_with_events(&people, &facts.events);
         let clicks: Vec<TouchId> = clusters.iter().flat_map(|c| people.clicks(*c)).collect();
@@ -104,7 +109,8 @@ impl Facts {
         if let Who::Person(person) = self.who(event) {
             clusters.insert(person);
         }
-        let is_deal = event.stage.is_purchase() || matches!(event.stage, Stage::Opportunity | Stage::Refund | Stage::Lost);
+        let is_deal =
+            event.stage.is_purchase() || matches!(event.stage, Stage::Opportunity | Stage::Refund | Stage::Lost);
         if let Some(subject) = event.subject.as_ref().filter(|_| is_deal) {
             clusters.extend(self.people.of_subject(subject));
         }
@@ -118,7 +124,11 @@ impl Facts {
     fn prepare_journeys(&mut self) {
         for event in self.events.iter().filter(|e| e.stage.is_purchase()) {
             let owner = self.direct_owner(event);
-            let names = [Some(event.event_id.clone()), Some(event.id.to_string()), event.subject.as_ref().map(|s| s.as_str().to_owned())];
+            let names = [
+                Some(event.event_id.clone()),
+                Some(event.id.to_string()),
+                event.subject.as_ref().map(|s| s.as_str().to_owned()),
+            ];
             for name in names.into_iter().flatten() {
                 self.purchase_owner.entry(name).or_insert_with(|| owner.clone());
             }
@@ -133,11 +143,17 @@ impl Facts {
 
     fn cluster_touches(&self, cluster: PersonId) -> impl Iterator<Item = JourneyTouch> + '_ {
         let by_browser = self.people.visitors(cluster).filter_map(|v| self.by_visitor.get(&v)).flatten().copied();
-        self.people.clicks(cluster).chain(by_browser).filter_map(|id| self.touches.get(&id)).filter(|t| is_eligible(t))
+        self.people
+            .clicks(cluster)
+            .chain(by_browser)
+            .filter_map(|id| self.touches.get(&id))
+            .filter(|t| is_eligible(t))
             .map(|t| {
                 let origin = Origin { link: t.link, channel: t.channel, campaign: t.campaign };
                 JourneyTouch {
-                    id: t.id, at: t.occurred_at, tie: t.external_id.clone().unwrap_or_else(|| t.id.to_string()),
+                    id: t.id,
+                    at: t.occurred_at,
+                    tie: t.external_id.clone().unwrap_or_else(|| t.id.to_string()),
                     direct: self.labels.is_direct(self.labels.channel_of(origin, t.occurred_at), t.occurred_at),
                 }
             })

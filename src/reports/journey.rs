@@ -1,8 +1,8 @@
 //! One person's journey: touches and stage events in order, for a page or an API call.
 
+use super::ReportError;
 use super::facts::{Facts, Who};
 use super::labels::Origin;
-use super::ReportError;
 use crate::domain::ids::{PersonId, StageEventId, TouchId};
 use crate::domain::money::Money;
 use crate::domain::stage::Stage;
@@ -85,19 +85,28 @@ fn journey(facts: &Facts, person: PersonId) -> Option<PersonJourney> {
     for touch in touches.iter().filter_map(|t| facts.touch(t.id)) {
         let origin = Origin { link: touch.link, channel: touch.channel, campaign: touch.campaign };
         let channel = facts.labels.channel_of(origin, touch.occurred_at);
-        steps.push((touch.occurred_at, Step::Touch {
-            id: touch.id,
-            kind: touch.kind,
-            channel: channel.and_then(|id| facts.labels.channel_code(id)).map(str::to_owned),
-            link: touch.link.and_then(|id| facts.labels.link_slug(id)).map(str::to_owned),
-            shared: facts.people.click_owner(touch.id).is_some_and(|owner| owner != person),
-        }));
+        steps.push((
+            touch.occurred_at,
+            Step::Touch {
+                id: touch.id,
+                kind: touch.kind,
+                channel: channel.and_then(|id| facts.labels.channel_code(id)).map(str::to_owned),
+                link: touch.link.and_then(|id| facts.labels.link_slug(id)).map(str::to_owned),
+                shared: facts.people.click_owner(touch.id).is_some_and(|owner| owner != person),
+            },
+        ));
     }
     for event in &events {
-        steps.push((event.occurred_at, Step::Stage {
-            id: event.id, stage: event.stage, source: event.source.as_str().to_owned(), event_id: event.event_id.clone(),
-            value: event.value,
-        }));
+        steps.push((
+            event.occurred_at,
+            Step::Stage {
+                id: event.id,
+                stage: event.stage,
+                source: event.source.as_str().to_owned(),
+                event_id: event.event_id.clone(),
+                value: event.value,
+            },
+        ));
     }
     // A stable sort keeps touches before the events of their instant.
     steps.sort_by_key(|(at, _)| *at);

@@ -29,12 +29,18 @@ impl Labels {
         let mut channel_histories = labels::channel_histories(conn, as_of)?;
         let mut campaign_histories = labels::campaign_histories(conn, as_of)?;
         let mut link_histories = links::histories(conn, as_of)?;
-        let channels = labels::list_channels(conn)?.into_iter()
-            .map(|c| (c.id, (c.code, channel_histories.remove(&c.id).unwrap_or_default()))).collect();
-        let campaigns = labels::list_campaigns(conn)?.into_iter()
-            .map(|c| (c.id, (c.code, campaign_histories.remove(&c.id).unwrap_or_default()))).collect();
-        let links = links::all(conn)?.into_iter()
-            .map(|l| (l.id, (l.slug, link_histories.remove(&l.id).unwrap_or_default()))).collect();
+        let channels = labels::list_channels(conn)?
+            .into_iter()
+            .map(|c| (c.id, (c.code, channel_histories.remove(&c.id).unwrap_or_default())))
+            .collect();
+        let campaigns = labels::list_campaigns(conn)?
+            .into_iter()
+            .map(|c| (c.id, (c.code, campaign_histories.remove(&c.id).unwrap_or_default())))
+            .collect();
+        let links = links::all(conn)?
+            .into_iter()
+            .map(|l| (l.id, (l.slug, link_histories.remove(&l.id).unwrap_or_default())))
+            .collect();
         Ok(Self { channels, campaigns, links })
     }
 
@@ -90,7 +96,9 @@ impl Labels {
 }
 
 fn name_of<'a, L: 'a>(
-    mut all: impl Iterator<Item = &'a (String, History<L>)>, code: &str, name: fn(&L) -> &String,
+    mut all: impl Iterator<Item = &'a (String, History<L>)>,
+    code: &str,
+    name: fn(&L) -> &String,
 ) -> Option<&'a str> {
     all.find(|(c, _)| c == code).and_then(|(_, h)| h.latest()).map(|l| name(l).as_str()).filter(|n| !n.is_empty())
 }

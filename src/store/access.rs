@@ -50,7 +50,11 @@ pub struct ApiKey {
 /// Adds a user.
 pub fn create_user(conn: &mut Conn, email: &str, password_hash: &str, now: UtcMillis) -> Result<UserId, StoreError> {
     if find_user(conn, email)?.is_some() {
-        return Err(StoreError::refused(Fault::new("email", "user-exists", "a user with this address exists already; sign in, or reset the password with `headwater user password`")));
+        return Err(StoreError::refused(Fault::new(
+            "email",
+            "user-exists",
+            "a user with this address exists already; sign in, or reset the password with `headwater user password`",
+        )));
     }
     let id: i64 = on!(conn, c => diesel::insert_into(users::table)
         .values((users::email.eq(email), users::password_hash.eq(password_hash), users::created_at.eq(now.0)))
@@ -90,7 +94,12 @@ pub fn list_users(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
 
 /// Opens a session and clears those that have ended.
 pub fn open_session(
-    conn: &mut Conn, token_hash: &[u8], user: UserId, csrf: &str, now: UtcMillis, expires_at: UtcMillis,
+    conn: &mut Conn,
+    token_hash: &[u8],
+    user: UserId,
+    csrf: &str,
+    now: UtcMillis,
+    expires_at: UtcMillis,
 ) -> Result<(), StoreError> {
     on!(conn, c => diesel::delete(sessions::table.filter(sessions::expires_at.le(now.0))).execute(c))?;
     on!(conn, c => diesel::insert_into(sessions::table)
@@ -119,7 +128,12 @@ pub fn close_session(conn: &mut Conn, token_hash: &[u8]) -> Result<(), StoreErro
 
 /// Adds an API key.
 pub fn create_key(
-    conn: &mut Conn, name: &str, hint: &str, key_hash: &[u8], scopes: &str, now: UtcMillis,
+    conn: &mut Conn,
+    name: &str,
+    hint: &str,
+    key_hash: &[u8],
+    scopes: &str,
+    now: UtcMillis,
 ) -> Result<KeyId, StoreError> {
     let id: i64 = on!(conn, c => diesel::insert_into(api_keys::table)
         .values((
@@ -157,5 +171,12 @@ pub fn key_by_hash(conn: &mut Conn, key_hash: &[u8]) -> Result<Option<ApiKey>, S
 }
 
 fn key_of((id, name, hint, scopes, created_at, revoked_at): (i64, String, String, String, i64, Option<i64>)) -> ApiKey {
-    ApiKey { id: KeyId(id), name, hint, scopes, created_at: UtcMillis(created_at), revoked_at: revoked_at.map(UtcMillis) }
+    ApiKey {
+        id: KeyId(id),
+        name,
+        hint,
+        scopes,
+        created_at: UtcMillis(created_at),
+        revoked_at: revoked_at.map(UtcMillis),
+    }
 }

@@ -47,8 +47,14 @@ type Row = (Vec<u8>, String, String, String, i64, i64, Option<i64>, String);
 fn batch_of(row: Row) -> Result<Batch, StoreError> {
     let (id, kind, source, label, rows_stored, recorded_at, voided_at, recorded_by) = row;
     Ok(Batch {
-        id: BatchId(uuid(&id)?), kind: stored(&kind)?, source, label, rows_stored,
-        recorded_at: UtcMillis(recorded_at), voided_at: voided_at.map(UtcMillis), recorded_by,
+        id: BatchId(uuid(&id)?),
+        kind: stored(&kind)?,
+        source,
+        label,
+        rows_stored,
+        recorded_at: UtcMillis(recorded_at),
+        voided_at: voided_at.map(UtcMillis),
+        recorded_by,
     })
 }
 

@@ -31,8 +31,11 @@ macro_rules! on {
 impl Conn {
     /// Opens a SQLite file. WAL with `synchronous=NORMAL`: the journal, not the database, keeps what a power cut takes.
     pub(super) fn open_sqlite(path: &str, access: Access) -> Result<Self, StoreError> {
-        let mut c = SqliteConnection::establish(path)
-            .map_err(|e| StoreError::Unavailable(format!("cannot open {path}: {e}; check that it exists and may be read and written")))?;
+        let mut c = SqliteConnection::establish(path).map_err(|e| {
+            StoreError::Unavailable(format!(
+                "cannot open {path}: {e}; check that it exists and may be read and written"
+            ))
+        })?;
         // The timeout first, as the next statement may already meet a lock.
         c.batch_execute("PRAGMA busy_timeout = 5000")?;
         if access == Access::ReadOnly {
@@ -48,7 +51,8 @@ impl Conn {
 
     /// Opens a PostgreSQL connection; the URL's password never appears in an error.
     pub(super) fn open_postgres(url: &str) -> Result<Self, StoreError> {
-        let mut c = PgConnection::establish(url).map_err(|e| StoreError::Unavailable(format!("cannot reach PostgreSQL: {e}")))?;
+        let mut c = PgConnection::establish(url)
+            .map_err(|e| StoreError::Unavailable(format!("cannot reach PostgreSQL: {e}")))?;
         c.batch_execute("SET TIME ZONE 'UTC'; SET lock_timeout = '10s'; SET statement_timeout = '120s'")?;
         Ok(Self::Postgres(c))
     }
@@ -82,7 +86,10 @@ impl Conn {
         match self {
             Self::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN DEFERRED")?,
             Self::Postgres(c) => {
-                AnsiTransactionManager::begin_transaction_sql(c, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+                AnsiTransactionManager::begin_transaction_sql(
+                    c,
+                    "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                )?;
             }
         }
         let result = work(self);

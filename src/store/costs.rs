@@ -53,12 +53,21 @@ impl Row {
 
     fn of(cost: &CostDraft, id: uuid::Uuid, batch: BatchId, at: UtcMillis) -> Self {
         Self {
-            id: bytes(id), recorded_at: at.0, voided_at: None, batch_id: bytes(batch.0),
-            day_from: cost.days.from.to_string(), day_to: cost.days.to.to_string(),
-            channel_id: cost.channel.map(|c| c.0), campaign_id: cost.campaign.map(|c| c.0),
-            post_id: cost.post.map(|p| p.0), link_id: cost.link.map(|l| l.0), kind: cost.kind.as_str().into(),
-            amount_minor: cost.amount.minor, currency: cost.amount.currency.code().into(),
-            source: cost.source.as_str().into(), document: cost.document.clone(),
+            id: bytes(id),
+            recorded_at: at.0,
+            voided_at: None,
+            batch_id: bytes(batch.0),
+            day_from: cost.days.from.to_string(),
+            day_to: cost.days.to.to_string(),
+            channel_id: cost.channel.map(|c| c.0),
+            campaign_id: cost.campaign.map(|c| c.0),
+            post_id: cost.post.map(|p| p.0),
+            link_id: cost.link.map(|l| l.0),
+            kind: cost.kind.as_str().into(),
+            amount_minor: cost.amount.minor,
+            currency: cost.amount.currency.code().into(),
+            source: cost.source.as_str().into(),
+            document: cost.document.clone(),
         }
     }
 }
@@ -100,10 +109,19 @@ pub fn replace(conn: &mut Conn, costs: &[CostDraft], label: &str, author: &Autho
             let id = row.id.clone();
             let entry = row.into_entry()?;
             if entry.cost.days.from < from || entry.cost.days.to > to {
-                return Err(StoreError::refused(Fault::new("days", "cost-reaches-outside", format!(
-                    "the import covers {from} to {to}, but entry {} of source `{}` covers {} to {} ({}); \
+                return Err(StoreError::refused(Fault::new(
+                    "days",
+                    "cost-reaches-outside",
+                    format!(
+                        "the import covers {from} to {to}, but entry {} of source `{}` covers {} to {} ({}); \
                      import whole ranges, or undo that entry's batch first",
-                    entry.id, source.as_str(), entry.cost.days.from, entry.cost.days.to, entry.cost.amount))));
+                        entry.id,
+                        source.as_str(),
+                        entry.cost.days.from,
+                        entry.cost.days.to,
+                        entry.cost.amount
+                    ),
+                )));
             }
             replaced_ids.push(id);
             standing.push(entry.cost);
@@ -125,12 +143,15 @@ pub fn replace(conn: &mut Conn, costs: &[CostDraft], label: &str, author: &Autho
 pub(super) fn restore_replaced(conn: &mut Conn, batch: &Batch, at: UtcMillis) -> Result<(), StoreError> {
     let rows: Vec<Row> = on!(conn, c => cost_entries::table.filter(cost_entries::voided_at.eq(batch.recorded_at.0))
         .select(Row::as_select()).load(c))?;
-    let restored: Vec<Row> = rows.into_iter().map(|mut row| {
-        row.id = bytes(uuid_v7(at, rand::random()));
-        row.recorded_at = at.0;
-        row.voided_at = None;
-        row
-    }).collect();
+    let restored: Vec<Row> = rows
+        .into_iter()
+        .map(|mut row| {
+            row.id = bytes(uuid_v7(at, rand::random()));
+            row.recorded_at = at.0;
+            row.voided_at = None;
+            row
+        })
+        .collect();
     write(conn, &restored)
 }
 
@@ -163,7 +184,18 @@ fn overlapping(conn: &mut Conn, source: &Source, kind: CostKind, days: DayRange)
 
 fn same_entries(a: &[CostDraft], b: &[CostDraft]) -> bool {
     let key = |c: &CostDraft| {
-        (c.days.from, c.days.to, c.channel, c.campaign, c.post, c.link, c.kind, c.amount.minor, c.amount.currency.code(), c.document.clone())
+        (
+            c.days.from,
+            c.days.to,
+            c.channel,
+            c.campaign,
+            c.post,
+            c.link,
+            c.kind,
+            c.amount.minor,
+            c.amount.currency.code(),
+            c.document.clone(),
+        )
     };
     let sorted = |list: &[CostDraft]| {
         let mut keys: Vec<_> = list.iter().map(key).collect();
@@ -173,13 +205,28 @@ fn same_entries(a: &[CostDraft], b: &[CostDraft]) -> bool {
     a.len() == b.len() && sorted(a) == sorted(b)
 }
 
-fn insert(conn: &mut Conn, costs: &[CostDraft], label: &str, at: UtcMillis, author: &Author) -> Result<BatchId, StoreError> {
+fn insert(
+    conn: &mut Conn,
+    costs: &[CostDraft],
+    label: &str,
+    at: UtcMillis,
+    author: &Author,
+) -> Result<BatchId, StoreError> {
     let batch = BatchId::new(at, rand::random());
     let source = costs.first().map_or("", |c| c.source.as_str()).to_owned();
-    batches::insert(conn, &Batch {
-        id: batch, kind: BatchKind::Costs, source, label: label.to_owned(), rows_stored: i64::try_from(costs.len()).unwrap_or(0),
-        recorded_at: at, voided_at: None, recorded_by: author.name.clone(),
-    })?;
+    batches::insert(
+        conn,
+        &Batch {
+            id: batch,
+            kind: BatchKind::Costs,
+            source,
+            label: label.to_owned(),
+            rows_stored: i64::try_from(costs.len()).unwrap_or(0),
+            recorded_at: at,
+            voided_at: None,
+            recorded_by: author.name.clone(),
+        },
+    )?;
     let rows: Vec<Row> = costs.iter().map(|c| Row::of(c, uuid_v7(at, rand::random()), batch, at)).collect();
     write(conn, &rows)?;
     Ok(batch)

@@ -48,7 +48,10 @@ impl Db {
         drop(first);
         let readers = options.connections.max(1);
         let pool = |access, size| {
-            Pool::builder().max_size(size).min_idle(Some(1)).connection_timeout(options.wait)
+            Pool::builder()
+                .max_size(size)
+                .min_idle(Some(1))
+                .connection_timeout(options.wait)
                 .test_on_check_out(matches!(target, Target::Postgres(_)))
                 .build(Manager { target: target.clone(), access })
                 .map_err(|e| StoreError::Unavailable(e.to_string()))
@@ -104,9 +107,12 @@ fn permits(size: u32) -> Arc<Semaphore> {
 }
 
 async fn run<T: Send + 'static>(
-    permits: &Arc<Semaphore>, wait: Duration, work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    permits: &Arc<Semaphore>,
+    wait: Duration,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    let permit = tokio::time::timeout(wait, Arc::clone(permits).acquire_owned()).await
+    let permit = tokio::time::timeout(wait, Arc::clone(permits).acquire_owned())
+        .await
         .map_err(|_late| StoreError::Busy("no connection came free in time".into()))?
         .map_err(|_closed| StoreError::Unavailable("the server is stopping".into()))?;
     let answer = tokio::task::spawn_blocking(move || {
@@ -141,7 +147,8 @@ impl Target {
             None if Path::new(path).exists() => Ok(Self::Sqlite(path.to_owned())),
             // A typing error must not start an empty database beside the real one.
             None => Err(StoreError::Unavailable(format!(
-                "the SQLite file {path} does not exist; correct database.url, or add ?mode=rwc to create it"))),
+                "the SQLite file {path} does not exist; correct database.url, or add ?mode=rwc to create it"
+            ))),
         }
     }
 
@@ -159,10 +166,13 @@ fn with_system_roots(url: &str) -> String {
         return url.to_owned();
     }
     let bundle = openssl_probe::probe().cert_file.map(|p| p.display().to_string());
-    bundle.map_or_else(|| url.to_owned(), |path| {
-        let value: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
-        format!("{url}&sslrootcert={value}")
-    })
+    bundle.map_or_else(
+        || url.to_owned(),
+        |path| {
+            let value: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
+            format!("{url}&sslrootcert={value}")
+        },
+    )
 }
 
 /// Makes and checks the pool's connections.

@@ -114,12 +114,17 @@ pub fn set_verdict(conn: &mut Conn, item: &Item) -> Result<(), StoreError> {
 /// One delivery.
 pub fn get(conn: &mut Conn, id: DeliveryId) -> Result<Delivery, StoreError> {
     type Row = (Vec<u8>, Option<i64>, i64, Option<String>, Vec<u8>, String);
-    let row: Option<Row> = on!(conn, c => deliveries::table.filter(deliveries::id.eq(bytes(id.0))).first(c).optional())?;
+    let row: Option<Row> =
+        on!(conn, c => deliveries::table.filter(deliveries::id.eq(bytes(id.0))).first(c).optional())?;
     let (id_bytes, endpoint, received_at, message_id, sealed_body, source) =
         row.ok_or_else(|| StoreError::NotFound(format!("delivery {id}")))?;
     Ok(Delivery {
-        id: DeliveryId(uuid(&id_bytes)?), endpoint: endpoint.map(EndpointId), received_at: UtcMillis(received_at),
-        message_id, sealed_body, source,
+        id: DeliveryId(uuid(&id_bytes)?),
+        endpoint: endpoint.map(EndpointId),
+        received_at: UtcMillis(received_at),
+        message_id,
+        sealed_body,
+        source,
     })
 }
 
@@ -140,9 +145,11 @@ pub fn inbox(conn: &mut Conn, verdict: Option<Verdict>, limit: i64) -> Result<Ve
     let rows: Vec<(ItemRow, i64, String)> = on!(conn, c => t::table.inner_join(deliveries::table)
         .filter(t::verdict.eq_any(wanted)).order((deliveries::received_at.desc(), t::delivery_id.desc(), t::item)).limit(limit)
         .select((t::all_columns, deliveries::received_at, deliveries::source)).load(c))?;
-    rows.into_iter().map(|(row, received_at, source)| {
-        Ok(InboxRow { received_at: UtcMillis(received_at), source, item: item_of(row)? })
-    }).collect()
+    rows.into_iter()
+        .map(|(row, received_at, source)| {
+            Ok(InboxRow { received_at: UtcMillis(received_at), source, item: item_of(row)? })
+        })
+        .collect()
 }
 
 /// How many items have each verdict: the public proof that nothing vanished.
@@ -166,8 +173,13 @@ type ItemRow = (Vec<u8>, i64, String, Option<String>, Option<Vec<u8>>, Option<St
 fn item_of(row: ItemRow) -> Result<Item, StoreError> {
     let (delivery, item, verdict, event_id, stage_event, code, detail) = row;
     Ok(Item {
-        delivery: DeliveryId(uuid(&delivery)?), item, verdict: stored(&verdict)?, event_id,
-        stage_event: stage_event.map(|e| uuid(&e).map(StageEventId)).transpose()?, code, detail,
+        delivery: DeliveryId(uuid(&delivery)?),
+        item,
+        verdict: stored(&verdict)?,
+        event_id,
+        stage_event: stage_event.map(|e| uuid(&e).map(StageEventId)).transpose()?,
+        code,
+        detail,
     })
 }
 

@@ -46,20 +46,32 @@ pub struct Endpoint {
 type Row = (i64, String, String, String, Vec<u8>, String, Option<String>, bool, i64, Option<i64>);
 
 fn endpoint_of(row: Row) -> Result<Endpoint, StoreError> {
-    let (id, name, token, verification, sealed_secret, mapping, currency, counts_revenue, _created_at, archived_at) = row;
+    let (id, name, token, verification, sealed_secret, mapping, currency, counts_revenue, _created_at, archived_at) =
+        row;
     Ok(Endpoint {
-        id: EndpointId(id), name, token, verification: stored(&verification)?, sealed_secret, mapping,
-        currency: currency.as_deref().map(stored).transpose()?, counts_revenue, archived_at: archived_at.map(UtcMillis),
+        id: EndpointId(id),
+        name,
+        token,
+        verification: stored(&verification)?,
+        sealed_secret,
+        mapping,
+        currency: currency.as_deref().map(stored).transpose()?,
+        counts_revenue,
+        archived_at: archived_at.map(UtcMillis),
     })
 }
 
 /// Adds an endpoint; `endpoint.id` is ignored and the new one answered.
 pub fn create(conn: &mut Conn, endpoint: &Endpoint, now: UtcMillis) -> Result<EndpointId, StoreError> {
     use endpoints as t;
-    let taken: Option<i64> = on!(conn, c => t::table.filter(t::name.eq(&endpoint.name)).select(t::id).first(c).optional())?;
+    let taken: Option<i64> =
+        on!(conn, c => t::table.filter(t::name.eq(&endpoint.name)).select(t::id).first(c).optional())?;
     if taken.is_some() {
-        return Err(StoreError::refused(Fault::new("name", "name-taken",
-            format!("an endpoint is called {} already; choose another name", shown(&endpoint.name)))));
+        return Err(StoreError::refused(Fault::new(
+            "name",
+            "name-taken",
+            format!("an endpoint is called {} already; choose another name", shown(&endpoint.name)),
+        )));
     }
     let id: i64 = on!(conn, c => diesel::insert_into(t::table)
         .values((
@@ -75,14 +87,16 @@ pub fn create(conn: &mut Conn, endpoint: &Endpoint, now: UtcMillis) -> Result<En
 /// Replaces an endpoint's mapping; quarantined deliveries can be replayed through it.
 pub fn set_mapping(conn: &mut Conn, id: EndpointId, mapping: &str) -> Result<(), StoreError> {
     use endpoints as t;
-    let changed = on!(conn, c => diesel::update(t::table.filter(t::id.eq(id.0))).set(t::mapping.eq(mapping)).execute(c))?;
+    let changed =
+        on!(conn, c => diesel::update(t::table.filter(t::id.eq(id.0))).set(t::mapping.eq(mapping)).execute(c))?;
     if changed == 0 { Err(StoreError::NotFound(format!("endpoint {id}"))) } else { Ok(()) }
 }
 
 /// Takes an endpoint out of use; its sender is refused from then on.
 pub fn archive(conn: &mut Conn, id: EndpointId, now: UtcMillis) -> Result<(), StoreError> {
     use endpoints as t;
-    let changed = on!(conn, c => diesel::update(t::table.filter(t::id.eq(id.0))).set(t::archived_at.eq(now.0)).execute(c))?;
+    let changed =
+        on!(conn, c => diesel::update(t::table.filter(t::id.eq(id.0))).set(t::archived_at.eq(now.0)).execute(c))?;
     if changed == 0 { Err(StoreError::NotFound(format!("endpoint {id}"))) } else { Ok(()) }
 }
 

@@ -51,10 +51,18 @@ impl From<DieselError> for StoreError {
                 let lower = text.to_lowercase();
                 match kind {
                     DatabaseErrorKind::UniqueViolation => Self::Duplicate(text),
-                    DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => Self::Unavailable(text),
+                    DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
+                        Self::Unavailable(text)
+                    }
                     _ if lower.contains("database is locked") || lower.contains("deadlock") => Self::Busy(text),
-                    _ if lower.contains("readonly") || lower.contains("read-only") || lower.contains("disk")
-                        || lower.contains("connection") || lower.contains("shutting down") => Self::Unavailable(text),
+                    _ if lower.contains("readonly")
+                        || lower.contains("read-only")
+                        || lower.contains("disk")
+                        || lower.contains("connection")
+                        || lower.contains("shutting down") =>
+                    {
+                        Self::Unavailable(text)
+                    }
                     _ => Self::Other(text),
                 }
             }

@@ -1,5 +1,7 @@
 //! The identity graph's facts: joins, merges, unmerges.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use super::labels::Author;
@@ -63,16 +65,16 @@ pub fn insert_joins(conn: &mut Conn, joins: &[(PersonId, JoinKey)], recording: &
     insert(conn, &rows)
 }
 
-/// Persons joined to any of the given contact keys, with the key.
-pub fn by_contacts(conn: &mut Conn, contacts: &[String]) -> Result<Vec<(String, PersonId)>, StoreError> {
+/// Who is joined to any of the given keys of one kind, first come first; for imports, which look up many at once.
+pub fn joined_to(conn: &mut Conn, kind: &str, values: &[String]) -> Result<HashMap<String, PersonId>, StoreError> {
     use identity_facts as t;
-    let mut found = Vec::new();
-    for chunk in contacts.chunks(ROWS_PER_STATEMENT) {
+    let mut found = HashMap::new();
+    for chunk in values.chunks(ROWS_PER_STATEMENT) {
         let rows: Vec<(Option<String>, Vec<u8>)> = on!(conn, c => t::table
-            .filter(t::key_kind.eq("contact")).filter(t::key_value.eq_any(chunk)).filter(t::voided_at.is_null())
+            .filter(t::key_kind.eq(kind)).filter(t::key_value.eq_any(chunk)).filter(t::voided_at.is_null())
             .order((t::recorded_at, t::id)).select((t::key_value, t::person_id)).load(c))?;
         for (key, person) in rows {
-            found.push((key.unwrap_or_default(), PersonId(uuid(&person)?)));
+            found.entry(key.unwrap_or_default()).or_insert(PersonId(uuid(&person)?));
         }
     }
     Ok(found)
@@ -89,11 +91,20 @@ pub fn judge(conn: &mut Conn, a: PersonId, b: PersonId, merged: bool, author: &A
         }
     }
     let at = ledger::stamp(conn, author.now)?;
-    insert(conn, &[Row {
-        id: bytes(uuid_v7(at, rand::random())), recorded_at: at.0, kind: if merged { "merge" } else { "unmerge" }.into(),
-        person_id: bytes(a.0), other_id: Some(bytes(b.0)), key_kind: None, key_value: None, batch_id: None,
-        recorded_by: author.name.clone(),
-    }])
+    insert(
+        conn,
+        &[Row {
+            id: bytes(uuid_v7(at, rand::random())),
+            recorded_at: at.0,
+            kind: if merged { "merge" } else { "unmerge" }.into(),
+            person_id: bytes(a.0),
+            other_id: Some(bytes(b.0)),
+            key_kind: None,
+            key_value: None,
+            batch_id: None,
+            recorded_by: author.name.clone(),
+        }],
+    )
 }
 
 /// Facts that an `as_of` sees, in the order of recording.
@@ -104,20 +115,22 @@ pub fn facts(conn: &mut Conn, as_of: UtcMillis) -> Result<Vec<(UtcMillis, Identi
         .filter(t::voided_at.is_null().or(t::voided_at.gt(as_of.0)))
         .order((t::recorded_at, t::id))
         .select((t::recorded_at, t::kind, t::person_id, t::other_id, t::key_kind, t::key_value)).load(c))?;
-    rows.into_iter().map(|(at, kind, person, other, key_kind, key_value)| {
-        let person = PersonId(uuid(&person)?);
-        let fact = match (kind.as_str(), other, key_kind) {
-            ("merge", Some(b), _) => IdentityFact::Merge { a: person, b: PersonId(uuid(&b)?) },
-            ("unmerge", Some(b), _) => IdentityFact::Unmerge { a: person, b: PersonId(uuid(&b)?) },
-            ("join", _, Some(k)) => {
-                let key = JoinKey::stored(&k, key_value.unwrap_or_default())
-                    .ok_or_else(|| StoreError::Corrupt(format!("identity key of kind {k}")))?;
-                IdentityFact::Join { person, key }
-            }
-            _ => return Err(StoreError::Corrupt(format!("identity fact of kind {kind}"))),
-        };
-        Ok((UtcMillis(at), fact))
-    }).collect()
+    rows.into_iter()
+        .map(|(at, kind, person, other, key_kind, key_value)| {
+            let person = PersonId(uuid(&person)?);
+            let fact = match (kind.as_str(), other, key_kind) {
+                ("merge", Some(b), _) => IdentityFact::Merge { a: person, b: PersonId(uuid(&b)?) },
+                ("unmerge", Some(b), _) => IdentityFact::Unmerge { a: person, b: PersonId(uuid(&b)?) },
+                ("join", _, Some(k)) => {
+                    let key = JoinKey::stored(&k, key_value.unwrap_or_default())
+                        .ok_or_else(|| StoreError::Corrupt(format!("identity key of kind {k}")))?;
+                    IdentityFact::Join { person, key }
+                }
+                _ => return Err(StoreError::Corrupt(format!("identity fact of kind {kind}"))),
+            };
+            Ok((UtcMillis(at), fact))
+        })
+        .collect()
 }
 
 fn find(conn: &mut Conn, keys: &[JoinKey]) -> Result<Option<PersonId>, StoreError> {
@@ -173,14 +186,22 @@ fn is_joined(conn: &mut Conn, person: PersonId, key: &JoinKey) -> Result<bool, S
 
 fn exists(conn: &mut Conn, person: PersonId) -> Result<bool, StoreError> {
     use identity_facts as t;
-    Ok(on!(conn, c => diesel::select(diesel::dsl::exists(t::table.filter(t::person_id.eq(bytes(person.0))))).get_result(c))?)
+    Ok(
+        on!(conn, c => diesel::select(diesel::dsl::exists(t::table.filter(t::person_id.eq(bytes(person.0))))).get_result(c))?,
+    )
 }
 
 fn join_row(person: PersonId, key: &JoinKey, recording: &Recording) -> Row {
     Row {
-        id: bytes(uuid_v7(recording.at, rand::random())), recorded_at: recording.at.0, kind: "join".into(),
-        person_id: bytes(person.0), other_id: None, key_kind: Some(key.kind().into()), key_value: Some(key.value()),
-        batch_id: recording.batch.map(|b| bytes(b.0)), recorded_by: recording.by.clone(),
+        id: bytes(uuid_v7(recording.at, rand::random())),
+        recorded_at: recording.at.0,
+        kind: "join".into(),
+        person_id: bytes(person.0),
+        other_id: None,
+        key_kind: Some(key.kind().into()),
+        key_value: Some(key.value()),
+        batch_id: recording.batch.map(|b| bytes(b.0)),
+        recorded_by: recording.by.clone(),
     }
 }
 

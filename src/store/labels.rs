@@ -93,15 +93,25 @@ impl SubjectKind {
 
 /// Adds a channel.
 pub fn create_channel(
-    conn: &mut Conn, codes: &ChannelCodes, labels: &ChannelLabels, similar: Similar, author: &Author,
+    conn: &mut Conn,
+    codes: &ChannelCodes,
+    labels: &ChannelLabels,
+    similar: Similar,
+    author: &Author,
 ) -> Result<ChannelId, StoreError> {
     let existing = list_channels(conn)?;
     refuse_taken("code", codes.code.as_str(), existing.iter().map(|c| c.code.as_str()))?;
-    if let Some(same) = existing.iter().find(|c| {
-        c.utm_source == codes.utm_source.as_str() && c.utm_medium == codes.utm_medium.as_str()
-    }) {
-        return Err(StoreError::refused(Fault::new("utm_source", "channel-exists", format!(
-            "channel `{}` already has utm_source `{}` and utm_medium `{}`; use it", same.code, same.utm_source, same.utm_medium))));
+    if let Some(same) =
+        existing.iter().find(|c| c.utm_source == codes.utm_source.as_str() && c.utm_medium == codes.utm_medium.as_str())
+    {
+        return Err(StoreError::refused(Fault::new(
+            "utm_source",
+            "channel-exists",
+            format!(
+                "channel `{}` already has utm_source `{}` and utm_medium `{}`; use it",
+                same.code, same.utm_source, same.utm_medium
+            ),
+        )));
     }
     if similar == Similar::Refuse {
         refuse_similar("utm_source", &codes.utm_source, existing.iter().map(|c| c.utm_source.as_str()))?;
@@ -120,7 +130,11 @@ pub fn create_channel(
 
 /// Adds a campaign.
 pub fn create_campaign(
-    conn: &mut Conn, codes: &CampaignCodes, labels: &CampaignLabels, similar: Similar, author: &Author,
+    conn: &mut Conn,
+    codes: &CampaignCodes,
+    labels: &CampaignLabels,
+    similar: Similar,
+    author: &Author,
 ) -> Result<CampaignId, StoreError> {
     let existing = list_campaigns(conn)?;
     refuse_taken("code", codes.code.as_str(), existing.iter().map(|c| c.code.as_str()))?;
@@ -138,7 +152,12 @@ pub fn create_campaign(
 }
 
 /// Adds a post.
-pub fn create_post(conn: &mut Conn, code: &UtmValue, labels: &PostLabels, author: &Author) -> Result<PostId, StoreError> {
+pub fn create_post(
+    conn: &mut Conn,
+    code: &UtmValue,
+    labels: &PostLabels,
+    author: &Author,
+) -> Result<PostId, StoreError> {
     refuse_taken("code", code.as_str(), list_posts(conn)?.iter().map(|p| p.code.as_str()))?;
     let id: i64 = on!(conn, c => diesel::insert_into(posts::table)
         .values((posts::code.eq(code.as_str()), posts::created_at.eq(author.now.0)))
@@ -149,20 +168,34 @@ pub fn create_post(conn: &mut Conn, code: &UtmValue, labels: &PostLabels, author
 
 /// Relabels a channel.
 pub fn revise_channel(
-    conn: &mut Conn, id: ChannelId, labels: &ChannelLabels, effect: Effect, author: &Author,
+    conn: &mut Conn,
+    id: ChannelId,
+    labels: &ChannelLabels,
+    effect: Effect,
+    author: &Author,
 ) -> Result<(), StoreError> {
     revise(conn, SubjectKind::Channel, id.0, labels, effect, author)
 }
 
 /// Relabels a campaign.
 pub fn revise_campaign(
-    conn: &mut Conn, id: CampaignId, labels: &CampaignLabels, effect: Effect, author: &Author,
+    conn: &mut Conn,
+    id: CampaignId,
+    labels: &CampaignLabels,
+    effect: Effect,
+    author: &Author,
 ) -> Result<(), StoreError> {
     revise(conn, SubjectKind::Campaign, id.0, labels, effect, author)
 }
 
 /// Relabels a post.
-pub fn revise_post(conn: &mut Conn, id: PostId, labels: &PostLabels, effect: Effect, author: &Author) -> Result<(), StoreError> {
+pub fn revise_post(
+    conn: &mut Conn,
+    id: PostId,
+    labels: &PostLabels,
+    effect: Effect,
+    author: &Author,
+) -> Result<(), StoreError> {
     revise(conn, SubjectKind::Post, id.0, labels, effect, author)
 }
 
@@ -171,9 +204,16 @@ pub fn list_channels(conn: &mut Conn) -> Result<Vec<Channel>, StoreError> {
     let rows: Vec<(i64, String, String, String)> = on!(conn, c => channels::table
         .select((channels::id, channels::code, channels::utm_source, channels::utm_medium)).load(c))?;
     let labels = latest(conn, SubjectKind::Channel)?;
-    let mut list: Vec<Channel> = rows.into_iter().map(|(id, code, utm_source, utm_medium)| Channel {
-        id: ChannelId(id), code, utm_source, utm_medium, labels: labels.get(&id).cloned().unwrap_or_default(),
-    }).collect();
+    let mut list: Vec<Channel> = rows
+        .into_iter()
+        .map(|(id, code, utm_source, utm_medium)| Channel {
+            id: ChannelId(id),
+            code,
+            utm_source,
+            utm_medium,
+            labels: labels.get(&id).cloned().unwrap_or_default(),
+        })
+        .collect();
     list.sort_by(|a, b| a.code.cmp(&b.code));
     Ok(list)
 }
@@ -183,9 +223,15 @@ pub fn list_campaigns(conn: &mut Conn) -> Result<Vec<Campaign>, StoreError> {
     let rows: Vec<(i64, String, Option<String>)> = on!(conn, c => campaigns::table
         .select((campaigns::id, campaigns::code, campaigns::utm_id)).load(c))?;
     let labels = latest(conn, SubjectKind::Campaign)?;
-    let mut list: Vec<Campaign> = rows.into_iter().map(|(id, code, utm_id)| Campaign {
-        id: CampaignId(id), code, utm_id, labels: labels.get(&id).cloned().unwrap_or_default(),
-    }).collect();
+    let mut list: Vec<Campaign> = rows
+        .into_iter()
+        .map(|(id, code, utm_id)| Campaign {
+            id: CampaignId(id),
+            code,
+            utm_id,
+            labels: labels.get(&id).cloned().unwrap_or_default(),
+        })
+        .collect();
     list.sort_by(|a, b| a.code.cmp(&b.code));
     Ok(list)
 }
@@ -194,8 +240,10 @@ pub fn list_campaigns(conn: &mut Conn) -> Result<Vec<Campaign>, StoreError> {
 pub fn list_posts(conn: &mut Conn) -> Result<Vec<Post>, StoreError> {
     let rows: Vec<(i64, String)> = on!(conn, c => posts::table.select((posts::id, posts::code)).load(c))?;
     let labels = latest(conn, SubjectKind::Post)?;
-    let mut list: Vec<Post> = rows.into_iter()
-        .map(|(id, code)| Post { id: PostId(id), code, labels: labels.get(&id).cloned().unwrap_or_default() }).collect();
+    let mut list: Vec<Post> = rows
+        .into_iter()
+        .map(|(id, code)| Post { id: PostId(id), code, labels: labels.get(&id).cloned().unwrap_or_default() })
+        .collect();
     list.sort_by(|a, b| a.code.cmp(&b.code));
     Ok(list)
 }
@@ -216,34 +264,53 @@ pub fn post(conn: &mut Conn, id: PostId) -> Result<Post, StoreError> {
 }
 
 /// Labels of all channels as an `as_of` sees them.
-pub fn channel_histories(conn: &mut Conn, as_of: UtcMillis) -> Result<HashMap<ChannelId, History<ChannelLabels>>, StoreError> {
+pub fn channel_histories(
+    conn: &mut Conn,
+    as_of: UtcMillis,
+) -> Result<HashMap<ChannelId, History<ChannelLabels>>, StoreError> {
     Ok(histories(conn, SubjectKind::Channel, as_of)?.into_iter().map(|(id, h)| (ChannelId(id), h)).collect())
 }
 
 /// Labels of all campaigns as an `as_of` sees them.
-pub fn campaign_histories(conn: &mut Conn, as_of: UtcMillis) -> Result<HashMap<CampaignId, History<CampaignLabels>>, StoreError> {
+pub fn campaign_histories(
+    conn: &mut Conn,
+    as_of: UtcMillis,
+) -> Result<HashMap<CampaignId, History<CampaignLabels>>, StoreError> {
     Ok(histories(conn, SubjectKind::Campaign, as_of)?.into_iter().map(|(id, h)| (CampaignId(id), h)).collect())
 }
 
 fn refuse_taken<'a>(field: &str, code: &str, mut in_use: impl Iterator<Item = &'a str>) -> Result<(), StoreError> {
     if in_use.any(|c| c == code) {
-        return Err(StoreError::refused(Fault::new(field, "code-taken",
-            format!("{} exists already; choose another or use it as it is", shown(code)))));
+        return Err(StoreError::refused(Fault::new(
+            field,
+            "code-taken",
+            format!("{} exists already; choose another or use it as it is", shown(code)),
+        )));
     }
     Ok(())
 }
 
 fn refuse_similar<'a>(field: &str, value: &UtmValue, in_use: impl Iterator<Item = &'a str>) -> Result<(), StoreError> {
     match near_duplicate(value.as_str(), in_use) {
-        Some(meant) => Err(StoreError::refused(Fault::new(field, "near-duplicate", format!(
-            "{} looks like a variant of `{meant}`; use `{meant}`, or allow similar names if it really is another thing",
-            shown(value.as_str()))))),
+        Some(meant) => Err(StoreError::refused(Fault::new(
+            field,
+            "near-duplicate",
+            format!(
+                "{} looks like a variant of `{meant}`; use `{meant}`, or allow similar names if it really is another thing",
+                shown(value.as_str())
+            ),
+        ))),
         None => Ok(()),
     }
 }
 
 fn revise<L: Serialize>(
-    conn: &mut Conn, kind: SubjectKind, id: i64, labels: &L, effect: Effect, author: &Author,
+    conn: &mut Conn,
+    kind: SubjectKind,
+    id: i64,
+    labels: &L,
+    effect: Effect,
+    author: &Author,
 ) -> Result<(), StoreError> {
     let recorded_at = ledger::stamp(conn, author.now)?;
     let json = serde_json::to_string(labels).map_err(|e| StoreError::Other(e.to_string()))?;
@@ -259,7 +326,9 @@ fn revise<L: Serialize>(
 }
 
 fn histories<L: DeserializeOwned>(
-    conn: &mut Conn, kind: SubjectKind, as_of: UtcMillis,
+    conn: &mut Conn,
+    kind: SubjectKind,
+    as_of: UtcMillis,
 ) -> Result<BTreeMap<i64, History<L>>, StoreError> {
     use label_revisions as t;
     let rows: Vec<(i64, i64, i64, String)> = on!(conn, c => t::table
@@ -268,9 +337,12 @@ fn histories<L: DeserializeOwned>(
         .select((t::subject_id, t::recorded_at, t::effective_from, t::labels)).load(c))?;
     let mut by_subject: BTreeMap<i64, Vec<Revision<L>>> = BTreeMap::new();
     for (id, recorded_at, effective_from, json) in rows {
-        let labels = serde_json::from_str(&json).map_err(|e| StoreError::Corrupt(format!("label of {} {id}: {e}", kind.as_str())))?;
+        let labels = serde_json::from_str(&json)
+            .map_err(|e| StoreError::Corrupt(format!("label of {} {id}: {e}", kind.as_str())))?;
         by_subject.entry(id).or_default().push(Revision {
-            recorded_at: UtcMillis(recorded_at), effective_from: UtcMillis(effective_from), labels,
+            recorded_at: UtcMillis(recorded_at),
+            effective_from: UtcMillis(effective_from),
+            labels,
         });
     }
     Ok(by_subject.into_iter().map(|(id, revisions)| (id, History::new(revisions))).collect())

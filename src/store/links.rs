@@ -78,8 +78,11 @@ impl RevisionRow {
 /// Adds a link.
 pub fn create(conn: &mut Conn, slug: &Slug, labels: &LinkLabels, author: &Author) -> Result<LinkId, StoreError> {
     if find_by_slug(conn, slug.as_str())?.is_some() {
-        return Err(StoreError::refused(Fault::new("slug", "slug-taken", format!(
-            "{} is taken by another link; choose another, such as `{slug}-2`", shown(slug.as_str())))));
+        return Err(StoreError::refused(Fault::new(
+            "slug",
+            "slug-taken",
+            format!("{} is taken by another link; choose another, such as `{slug}-2`", shown(slug.as_str())),
+        )));
     }
     let id: i64 = on!(conn, c => diesel::insert_into(links::table)
         .values((links::slug.eq(slug.as_str()), links::created_at.eq(author.now.0)))
@@ -89,7 +92,13 @@ pub fn create(conn: &mut Conn, slug: &Slug, labels: &LinkLabels, author: &Author
 }
 
 /// Changes a link.
-pub fn revise(conn: &mut Conn, id: LinkId, labels: &LinkLabels, effect: Effect, author: &Author) -> Result<(), StoreError> {
+pub fn revise(
+    conn: &mut Conn,
+    id: LinkId,
+    labels: &LinkLabels,
+    effect: Effect,
+    author: &Author,
+) -> Result<(), StoreError> {
     use link_revisions as t;
     let recorded_at = ledger::stamp(conn, author.now)?;
     on!(conn, c => diesel::insert_into(t::table)
@@ -108,7 +117,8 @@ pub fn revise(conn: &mut Conn, id: LinkId, labels: &LinkLabels, effect: Effect, 
 
 /// The id behind a slug.
 pub fn find_by_slug(conn: &mut Conn, slug: &str) -> Result<Option<LinkId>, StoreError> {
-    let id: Option<i64> = on!(conn, c => links::table.filter(links::slug.eq(slug)).select(links::id).first(c).optional())?;
+    let id: Option<i64> =
+        on!(conn, c => links::table.filter(links::slug.eq(slug)).select(links::id).first(c).optional())?;
     Ok(id.map(LinkId))
 }
 
@@ -117,14 +127,24 @@ pub fn get(conn: &mut Conn, id: LinkId) -> Result<Link, StoreError> {
     let row: Option<(i64, String, i64)> = on!(conn, c => links::table.filter(links::id.eq(id.0))
         .select((links::id, links::slug, links::created_at)).first(c).optional())?;
     let row = row.ok_or_else(|| StoreError::NotFound(format!("link {id}")))?;
-    with_labels(conn, vec![row])?.into_iter().next().ok_or_else(|| StoreError::Corrupt(format!("link {id} has no revision")))
+    with_labels(conn, vec![row])?
+        .into_iter()
+        .next()
+        .ok_or_else(|| StoreError::Corrupt(format!("link {id} has no revision")))
 }
 
 /// A page of links, newest first.
 pub fn list(conn: &mut Conn, filter: &LinkFilter) -> Result<Vec<Link>, StoreError> {
     let below = filter.below.map_or(i64::MAX, |id| id.0);
     // A literal search: LIKE's own wildcards are escaped.
-    let escaped = filter.search.as_deref().unwrap_or("").to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let escaped = filter
+        .search
+        .as_deref()
+        .unwrap_or("")
+        .to_lowercase()
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
     let pattern = format!("%{escaped}%");
     let rows: Vec<(i64, String, i64)> = on!(conn, c => links::table
         .filter(links::id.lt(below)).filter(links::slug.like(&pattern).escape('\\'))
@@ -138,15 +158,19 @@ pub fn all(conn: &mut Conn) -> Result<Vec<Link>, StoreError> {
     let rows: Vec<(i64, String, i64)> = on!(conn, c => links::table.order(links::id)
         .select((links::id, links::slug, links::created_at)).load(c))?;
     let mut histories = histories(conn, UtcMillis(i64::MAX))?;
-    Ok(rows.into_iter().filter_map(|(id, slug, created_at)| {
-        let labels = histories.remove(&LinkId(id))?.latest()?.clone();
-        Some(Link { id: LinkId(id), slug, created_at: UtcMillis(created_at), labels })
-    }).collect())
+    Ok(rows
+        .into_iter()
+        .filter_map(|(id, slug, created_at)| {
+            let labels = histories.remove(&LinkId(id))?.latest()?.clone();
+            Some(Link { id: LinkId(id), slug, created_at: UtcMillis(created_at), labels })
+        })
+        .collect())
 }
 
 /// A number that grows whenever anything that a redirect depends on has changed.
 pub fn revision(conn: &mut Conn) -> Result<i64, StoreError> {
-    let newest: Option<i64> = on!(conn, c => link_revisions::table.select(diesel::dsl::max(link_revisions::id)).first(c))?;
+    let newest: Option<i64> =
+        on!(conn, c => link_revisions::table.select(diesel::dsl::max(link_revisions::id)).first(c))?;
     Ok(newest.unwrap_or(0))
 }
 
@@ -164,10 +188,13 @@ fn with_labels(conn: &mut Conn, rows: Vec<(i64, String, i64)>) -> Result<Vec<Lin
     let revisions: Vec<RevisionRow> = on!(conn, c => t::table.filter(t::link_id.eq_any(&ids))
         .order((t::recorded_at, t::id)).select(RevisionRow::as_select()).load(c))?;
     let mut histories = group(revisions);
-    Ok(rows.into_iter().filter_map(|(id, slug, created_at)| {
-        let labels = histories.remove(&LinkId(id))?.latest()?.clone();
-        Some(Link { id: LinkId(id), slug, created_at: UtcMillis(created_at), labels })
-    }).collect())
+    Ok(rows
+        .into_iter()
+        .filter_map(|(id, slug, created_at)| {
+            let labels = histories.remove(&LinkId(id))?.latest()?.clone();
+            Some(Link { id: LinkId(id), slug, created_at: UtcMillis(created_at), labels })
+        })
+        .collect())
 }
 
 fn group(rows: Vec<RevisionRow>) -> HashMap<LinkId, History<LinkLabels>> {

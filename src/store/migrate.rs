@@ -33,11 +33,15 @@ where
 {
     let failed = |e: Box<dyn std::error::Error + Send + Sync>| StoreError::Other(format!("migration failed: {e}"));
     let applied = conn.applied_migrations().map_err(failed)?;
-    let known: Vec<String> = MigrationSource::<DB>::migrations(&source).map_err(failed)?.iter()
-        .map(|m| m.name().version().to_string()).collect();
+    let known: Vec<String> = MigrationSource::<DB>::migrations(&source)
+        .map_err(failed)?
+        .iter()
+        .map(|m| m.name().version().to_string())
+        .collect();
     if let Some(newer) = applied.iter().find(|v| !known.contains(&v.to_string())) {
         return Err(StoreError::Unavailable(format!(
-            "the database has migration {newer}, which this program does not know; run the newer program")));
+            "the database has migration {newer}, which this program does not know; run the newer program"
+        )));
     }
     conn.run_pending_migrations(source).map(drop).map_err(failed)
 }

@@ -149,6 +149,7 @@ diesel::table! {
         campaign_id -> Nullable<BigInt>,
         visitor_id -> Nullable<Binary>,
         private -> Bool,
+        source -> Nullable<Text>,
         external_id -> Nullable<Text>,
         batch_id -> Nullable<Binary>,
         user_agent_id -> Nullable<BigInt>,
@@ -252,5 +253,24 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(
-    meta, ledger_clock, users, sessions, api_keys, channels, campaigns, posts, label_revisions, links, link_revisions, batches, dictionary, touches, endpoints, deliveries, delivery_items, stage_events, identity_facts, cost_entries
+    meta,
+    ledger_clock,
+    users,
+    sessions,
+    api_keys,
+    channels,
+    campaigns,
+    posts,
+    label_revisions,
+    links,
+    link_revisions,
+    batches,
+    dictionary,
+    touches,
+    endpoints,
+    deliveries,
+    delivery_items,
+    stage_events,
+    identity_facts,
+    cost_entries
 );

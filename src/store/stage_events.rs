@@ -77,7 +77,11 @@ pub enum Outcome {
 ///
 /// `content_hash` is a keyed hash of [`StageEventDraft::content`], which tells a repeated telling from a changed one.
 pub fn insert(
-    conn: &mut Conn, draft: &StageEventDraft, teller: &Teller, content_hash: &[u8], recording: &Recording,
+    conn: &mut Conn,
+    draft: &StageEventDraft,
+    teller: &Teller,
+    content_hash: &[u8],
+    recording: &Recording,
 ) -> Result<Outcome, StoreError> {
     use stage_events as t;
     let told: Option<(Vec<u8>, Vec<u8>)> = on!(conn, c => t::table
@@ -97,12 +101,21 @@ pub fn insert(
     let person = identity::person_of(conn, &keys, recording)?;
     let id = StageEventId::new(recording.at, rand::random());
     let row = Row {
-        id: bytes(id.0), recorded_at: recording.at.0, voided_at: None, source: teller.source.as_str().into(),
-        event_id: draft.event_id.clone(), stage: draft.stage.as_str().into(), occurred_at: draft.occurred_at.0,
-        person_id: person.map(|p| bytes(p.0)), subject: draft.subject.as_ref().map(|s| s.as_str().into()),
-        parent: draft.parent.clone(), value_minor: draft.value.map(|m| m.minor),
-        currency: draft.value.map(|m| m.currency.code().into()), counts_revenue: teller.counts_revenue,
-        content_hash: content_hash.to_vec(), batch_id: recording.batch.map(|b| bytes(b.0)),
+        id: bytes(id.0),
+        recorded_at: recording.at.0,
+        voided_at: None,
+        source: teller.source.as_str().into(),
+        event_id: draft.event_id.clone(),
+        stage: draft.stage.as_str().into(),
+        occurred_at: draft.occurred_at.0,
+        person_id: person.map(|p| bytes(p.0)),
+        subject: draft.subject.as_ref().map(|s| s.as_str().into()),
+        parent: draft.parent.clone(),
+        value_minor: draft.value.map(|m| m.minor),
+        currency: draft.value.map(|m| m.currency.code().into()),
+        counts_revenue: teller.counts_revenue,
+        content_hash: content_hash.to_vec(),
+        batch_id: recording.batch.map(|b| bytes(b.0)),
     };
     on!(conn, c => diesel::insert_into(t::table).values(&row).execute(c))?;
     Ok(Outcome::Stored(id))
@@ -112,7 +125,8 @@ pub fn insert(
 pub fn void(conn: &mut Conn, id: StageEventId, author: &Author) -> Result<bool, StoreError> {
     use stage_events as t;
     let key = bytes(id.0);
-    let known: Option<Option<i64>> = on!(conn, c => t::table.filter(t::id.eq(&key)).select(t::voided_at).first(c).optional())?;
+    let known: Option<Option<i64>> =
+        on!(conn, c => t::table.filter(t::id.eq(&key)).select(t::voided_at).first(c).optional())?;
     match known {
         None => Err(StoreError::NotFound(format!("stage event {id}"))),
         Some(Some(_)) => Ok(false),

@@ -33,6 +33,8 @@ pub struct NewTouch {
     pub visitor: Option<VisitorId>,
     /// The visitor asked for privacy: never shared with a network.
     pub private: bool,
+    /// Whose import it came in; `None` for our own.
+    pub source: Option<String>,
     /// The id it had where it was imported from.
     pub external_id: Option<String>,
     /// The import it came with.
@@ -61,6 +63,7 @@ struct Row {
     campaign_id: Option<i64>,
     visitor_id: Option<Vec<u8>>,
     private: bool,
+    source: Option<String>,
     external_id: Option<String>,
     batch_id: Option<Vec<u8>>,
     user_agent_id: Option<i64>,
@@ -113,22 +116,54 @@ pub fn insert(conn: &mut Conn, list: &[NewTouch], recorded_at: UtcMillis) -> Res
     let word = |text: &Option<String>| text.as_ref().and_then(|t| words.get(t).copied());
     let mut inserted = 0;
     for chunk in list.chunks(ROWS_PER_STATEMENT) {
-        let rows: Vec<Row> = chunk.iter().map(|t| Row {
-            id: bytes(t.id.0), recorded_at: recorded_at.0, occurred_at: t.occurred_at.0, kind: t.kind.as_str().into(),
-            class: t.class.as_str().into(), class_rule: t.class_rule.clone(), link_id: t.link.map(|l| l.0),
-            channel_id: t.channel.map(|c| c.0), campaign_id: t.campaign.map(|c| c.0),
-            visitor_id: t.visitor.map(|v| bytes(v.0)), private: t.private, external_id: t.external_id.clone(),
-            batch_id: t.batch.map(|b| bytes(b.0)), user_agent_id: word(&t.user_agent), referrer_id: word(&t.referrer),
-            page_id: word(&t.page), network_ids: network_json(&t.network_ids),
-        }).collect();
-        inserted += on!(conn, c => diesel::insert_into(touches::table).values(&rows).on_conflict_do_nothing().execute(c))?;
+        let rows: Vec<Row> = chunk
+            .iter()
+            .map(|t| Row {
+                id: bytes(t.id.0),
+                recorded_at: recorded_at.0,
+                occurred_at: t.occurred_at.0,
+                kind: t.kind.as_str().into(),
+                class: t.class.as_str().into(),
+                class_rule: t.class_rule.clone(),
+                link_id: t.link.map(|l| l.0),
+                channel_id: t.channel.map(|c| c.0),
+                campaign_id: t.campaign.map(|c| c.0),
+                visitor_id: t.visitor.map(|v| bytes(v.0)),
+                private: t.private,
+                source: t.source.clone(),
+                external_id: t.external_id.clone(),
+                batch_id: t.batch.map(|b| bytes(b.0)),
+                user_agent_id: word(&t.user_agent),
+                referrer_id: word(&t.referrer),
+                page_id: word(&t.page),
+                network_ids: network_json(&t.network_ids),
+            })
+            .collect();
+        inserted +=
+            on!(conn, c => diesel::insert_into(touches::table).values(&rows).on_conflict_do_nothing().execute(c))?;
     }
     Ok(inserted)
 }
 
-/// Those of the given ids that are stored, voided ones included, with what must agree on a second import.
-pub fn known(conn: &mut Conn, ids: &[TouchId]) -> Result<HashMap<TouchId, Touch>, StoreError> {
-    Ok(load(conn, Select::Ids(ids), None)?.into_iter().map(|t| (t.id, t)).collect())
+/// Those of a source's own ids that are stored and not voided, with what must agree on a second import.
+pub fn known_external(
+    conn: &mut Conn,
+    source: &str,
+    external_ids: &[String],
+) -> Result<HashMap<String, Touch>, StoreError> {
+    use touches as t;
+    let mut found = HashMap::new();
+    for chunk in external_ids.chunks(ROWS_PER_STATEMENT) {
+        let rows: Vec<Loaded> = on!(conn, c => t::table
+            .filter(t::source.eq(source)).filter(t::external_id.eq_any(chunk)).filter(t::voided_at.is_null())
+            .select((t::id, t::occurred_at, t::kind, t::class, t::link_id, t::channel_id, t::campaign_id, t::visitor_id, t::external_id))
+            .load(c))?;
+        for row in rows {
+            let touch = touch_of(row)?;
+            found.insert(touch.external_id.clone().unwrap_or_default(), touch);
+        }
+    }
+    Ok(found)
 }
 
 /// The browser of a touch that is loaded.
@@ -140,26 +175,36 @@ pub fn visitor_of(conn: &mut Conn, id: TouchId) -> Result<Option<VisitorId>, Sto
 
 /// Touches by id that an `as_of` sees.
 pub fn by_ids(conn: &mut Conn, ids: &[TouchId], as_of: UtcMillis) -> Result<Vec<Touch>, StoreError> {
-    load(conn, Select::Ids(ids), Some(as_of))
+    load(conn, Select::Ids(ids), as_of)
 }
 
 /// Touches of browsers that an `as_of` sees.
 pub fn by_visitors(conn: &mut Conn, visitors: &[VisitorId], as_of: UtcMillis) -> Result<Vec<Touch>, StoreError> {
-    load(conn, Select::Visitors(visitors), Some(as_of))
+    load(conn, Select::Visitors(visitors), as_of)
 }
 
-/// The latest earlier touch of a browser on a link since an instant, for the repeat rule.
-pub fn previous_touch(
-    conn: &mut Conn, visitor: VisitorId, link: LinkId, since: UtcMillis, before: UtcMillis,
+/// The latest earlier human touch of a browser on a link since an instant, for the repeat rule.
+pub fn previous_human_touch(
+    conn: &mut Conn,
+    visitor: VisitorId,
+    link: LinkId,
+    since: UtcMillis,
+    before: UtcMillis,
 ) -> Result<Option<UtcMillis>, StoreError> {
     let at: Option<i64> = on!(conn, c => touches::table.filter(touches::visitor_id.eq(bytes(visitor.0)))
         .filter(touches::occurred_at.ge(since.0)).filter(touches::occurred_at.lt(before.0)).filter(touches::link_id.eq(link.0))
+        .filter(touches::class.eq(TouchClass::Human.as_str()))
         .order(touches::occurred_at.desc()).select(touches::occurred_at).first(c).optional())?;
     Ok(at.map(UtcMillis))
 }
 
 /// Counts the human touches in `[from, to)` that an `as_of` sees.
-pub fn count_human(conn: &mut Conn, from: UtcMillis, to: UtcMillis, as_of: UtcMillis) -> Result<Vec<TouchCount>, StoreError> {
+pub fn count_human(
+    conn: &mut Conn,
+    from: UtcMillis,
+    to: UtcMillis,
+    as_of: UtcMillis,
+) -> Result<Vec<TouchCount>, StoreError> {
     use touches as t;
     type Counted = (String, Option<i64>, Option<i64>, Option<i64>, i64);
     let rows: Vec<Counted> = on!(conn, c => t::table
@@ -167,12 +212,17 @@ pub fn count_human(conn: &mut Conn, from: UtcMillis, to: UtcMillis, as_of: UtcMi
         .filter(t::recorded_at.le(as_of.0)).filter(t::voided_at.is_null().or(t::voided_at.gt(as_of.0)))
         .group_by((t::kind, t::link_id, t::channel_id, t::campaign_id))
         .select((t::kind, t::link_id, t::channel_id, t::campaign_id, diesel::dsl::count_star())).load(c))?;
-    rows.into_iter().map(|(kind, link, channel, campaign, count)| {
-        Ok(TouchCount {
-            kind: stored(&kind)?, link: link.map(LinkId), channel: channel.map(ChannelId),
-            campaign: campaign.map(CampaignId), count,
+    rows.into_iter()
+        .map(|(kind, link, channel, campaign, count)| {
+            Ok(TouchCount {
+                kind: stored(&kind)?,
+                link: link.map(LinkId),
+                channel: channel.map(ChannelId),
+                campaign: campaign.map(CampaignId),
+                count,
+            })
         })
-    }).collect()
+        .collect()
 }
 
 /// Touches per link and class, for the list of links.
@@ -202,24 +252,20 @@ enum Select<'a> {
 
 type Loaded = (Vec<u8>, i64, String, String, Option<i64>, Option<i64>, Option<i64>, Option<Vec<u8>>, Option<String>);
 
-fn load(conn: &mut Conn, select: Select<'_>, as_of: Option<UtcMillis>) -> Result<Vec<Touch>, StoreError> {
+fn load(conn: &mut Conn, select: Select<'_>, as_of: UtcMillis) -> Result<Vec<Touch>, StoreError> {
     use touches as t;
     let keys: Vec<Vec<u8>> = match select {
         Select::Ids(ids) => ids.iter().map(|i| bytes(i.0)).collect(),
         Select::Visitors(visitors) => visitors.iter().map(|v| bytes(v.0)).collect(),
     };
     let by_visitor = matches!(select, Select::Visitors(_));
-    let horizon = as_of.map_or(i64::MAX, |a| a.0);
     let mut found = Vec::new();
     for chunk in keys.chunks(ROWS_PER_STATEMENT) {
         let rows: Vec<Loaded> = on!(conn, c => {
             let mut query = t::table.into_boxed()
                 .select((t::id, t::occurred_at, t::kind, t::class, t::link_id, t::channel_id, t::campaign_id, t::visitor_id, t::external_id));
             query = if by_visitor { query.filter(t::visitor_id.eq_any(chunk)) } else { query.filter(t::id.eq_any(chunk)) };
-            if as_of.is_some() {
-                query = query.filter(t::recorded_at.le(horizon)).filter(t::voided_at.is_null().or(t::voided_at.gt(horizon)));
-            }
-            query.load(c)
+            query.filter(t::recorded_at.le(as_of.0)).filter(t::voided_at.is_null().or(t::voided_at.gt(as_of.0))).load(c)
         })?;
         for row in rows {
             found.push(touch_of(row)?);
@@ -231,9 +277,15 @@ fn load(conn: &mut Conn, select: Select<'_>, as_of: Option<UtcMillis>) -> Result
 fn touch_of(row: Loaded) -> Result<Touch, StoreError> {
     let (id, occurred_at, kind, class, link, channel, campaign, visitor, external_id) = row;
     Ok(Touch {
-        id: TouchId(uuid(&id)?), occurred_at: UtcMillis(occurred_at), kind: stored(&kind)?, class: stored(&class)?,
-        link: link.map(LinkId), channel: channel.map(ChannelId), campaign: campaign.map(CampaignId),
-        visitor: visitor.map(|v| uuid(&v).map(VisitorId)).transpose()?, external_id,
+        id: TouchId(uuid(&id)?),
+        occurred_at: UtcMillis(occurred_at),
+        kind: stored(&kind)?,
+        class: stored(&class)?,
+        link: link.map(LinkId),
+        channel: channel.map(ChannelId),
+        campaign: campaign.map(CampaignId),
+        visitor: visitor.map(|v| uuid(&v).map(VisitorId)).transpose()?,
+        external_id,
     })
 }
 

@@ -129,6 +129,7 @@ CREATE TABLE touches (
     campaign_id BIGINT,
     visitor_id BLOB,
     private BOOLEAN NOT NULL,
+    source TEXT,
     external_id TEXT,
     batch_id BLOB,
     user_agent_id BIGINT,
@@ -136,6 +137,8 @@ CREATE TABLE touches (
     page_id BIGINT,
     network_ids TEXT
 );
+-- An imported touch is known by its source's own id.
+CREATE UNIQUE INDEX touches_external ON touches (source, external_id) WHERE external_id IS NOT NULL AND voided_at IS NULL;
 CREATE INDEX touches_occurred ON touches (occurred_at);
 CREATE INDEX touches_visitor ON touches (visitor_id, occurred_at);
 

@@ -61,14 +61,18 @@ pub struct Refund<'a> {
 ///
 /// `touches_of` answers the sorted touches of an event: its person's, and those of everybody on its deal.
 pub fn divide<'a, 't>(
-    events: &[&'a StageEvent], touches_of: &dyn Fn(&StageEvent) -> &'t [JourneyTouch], model: &dyn Model, lookback_days: i64,
+    events: &[&'a StageEvent],
+    touches_of: &dyn Fn(&StageEvent) -> &'t [JourneyTouch],
+    model: &dyn Model,
+    lookback_days: i64,
 ) -> (Vec<Purchase<'a>>, Vec<Refund<'a>>) {
     let mut ordered: Vec<&StageEvent> = events.to_vec();
     ordered.sort_by_key(|e| (e.occurred_at, e.id));
     let mut purchases: Vec<Purchase<'a>> = Vec::new();
     for event in ordered.iter().filter(|e| e.stage.is_purchase()) {
         let previous = purchases.last();
-        let journey = Journey::cut(touches_of(event), event.occurred_at, lookback_days, previous.map(|p| p.event.occurred_at));
+        let journey =
+            Journey::cut(touches_of(event), event.occurred_at, lookback_days, previous.map(|p| p.event.occurred_at));
         let (parts, inherited) = match previous {
             Some(before) if journey.is_empty() => (before.parts.clone(), !before.parts.is_empty()),
             _ => (journey.touches.iter().map(|t| t.id).zip(model.parts(&journey)).collect(), false),
@@ -76,15 +80,20 @@ pub fn divide<'a, 't>(
         let revenue_minor = revenue_of(event, &purchases);
         purchases.push(Purchase { event, parts, inherited, revenue_minor, refunded_minor: 0 });
     }
-    let refunds = ordered.into_iter().filter(|e| e.stage == Stage::Refund)
-        .map(|event| take_back(event, &mut purchases)).collect();
+    let refunds = ordered
+        .into_iter()
+        .filter(|e| e.stage == Stage::Refund)
+        .map(|event| take_back(event, &mut purchases))
+        .collect();
     (purchases, refunds)
 }
 
 /// One revenue fact per (source, order, invoice or deal): the first telling counts.
 fn revenue_of(event: &StageEvent, before: &[Purchase<'_>]) -> i64 {
     let told = event.subject.is_some()
-        && before.iter().any(|p| p.revenue_minor != 0 && p.event.source == event.source && p.event.subject == event.subject);
+        && before
+            .iter()
+            .any(|p| p.revenue_minor != 0 && p.event.source == event.source && p.event.subject == event.subject);
     match event.value {
         Some(money) if event.counts_revenue && !told => money.minor,
         _ => 0,
@@ -98,7 +107,8 @@ fn take_back<'a>(event: &'a StageEvent, purchases: &mut [Purchase<'a>]) -> Refun
         p.currency() == currency && p.revenue_minor - p.refunded_minor >= amount && p.revenue_minor > 0
     };
     let named = |p: &Purchase<'_>, parent: &str| {
-        p.event.event_id == parent || p.event.id.to_string() == parent
+        p.event.event_id == parent
+            || p.event.id.to_string() == parent
             || p.event.subject.as_ref().is_some_and(|s| s.as_str() == parent)
     };
     let found = match &event.parent {
@@ -118,8 +128,8 @@ fn take_back<'a>(event: &'a StageEvent, purchases: &mut [Purchase<'a>]) -> Refun
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::attribution::model;
     use crate::domain::attribution::journey::JourneyTouch;
+    use crate::domain::attribution::model;
     use crate::domain::money::Money;
     use crate::domain::stage::{Source, Subject};
     use crate::domain::time::{DAY_MS, UtcMillis};
@@ -127,16 +137,29 @@ mod tests {
 
     fn event(n: u128, stage: Stage, day: i64, minor: i64) -> StageEvent {
         StageEvent {
-            id: StageEventId(Uuid::from_u128(n)), source: Source::parse("crm").expect("source"), event_id: format!("e{n}"),
-            stage, occurred_at: UtcMillis(day * DAY_MS), person: None, subject: None, parent: None,
-            value: Some(Money { minor, currency: "EUR".parse().expect("EUR") }), counts_revenue: true,
+            id: StageEventId(Uuid::from_u128(n)),
+            source: Source::parse("crm").expect("source"),
+            event_id: format!("e{n}"),
+            stage,
+            occurred_at: UtcMillis(day * DAY_MS),
+            person: None,
+            subject: None,
+            parent: None,
+            value: Some(Money { minor, currency: "EUR".parse().expect("EUR") }),
+            counts_revenue: true,
         }
     }
 
     fn touches(days: &[i64]) -> Vec<JourneyTouch> {
-        days.iter().enumerate().map(|(i, d)| JourneyTouch {
-            id: TouchId(Uuid::from_u128(u128::try_from(i).expect("index") + 1)), at: UtcMillis(d * DAY_MS), tie: i.to_string(), direct: false,
-        }).collect()
+        days.iter()
+            .enumerate()
+            .map(|(i, d)| JourneyTouch {
+                id: TouchId(Uuid::from_u128(u128::try_from(i).expect("index") + 1)),
+                at: UtcMillis(d * DAY_MS),
+                tie: i.to_string(),
+                direct: false,
+            })
+            .collect()
     }
 
     fn minors(shares: &[(Option<TouchId>, i64)]) -> Vec<i64> {
@@ -159,7 +182,14 @@ mod tests {
     fn refunds_in_parts_undo_their_sale_exactly() {
         let linear = model("linear").expect("model");
         let mut all = vec![event(1, Stage::Customer, 10, 100)];
-        all.extend((2..=4).map(|n| event(n, Stage::Refund, 10 + i64::try_from(n).expect("day"), [0, 0, 3, 4, 93][usize::try_from(n).expect("n")])));
+        all.extend((2..=4).map(|n| {
+            event(
+                n,
+                Stage::Refund,
+                10 + i64::try_from(n).expect("day"),
+                [0, 0, 3, 4, 93][usize::try_from(n).expect("n")],
+            )
+        }));
         let refs: Vec<&StageEvent> = all.iter().collect();
         let touches = touches(&[1, 5, 9]);
         let (purchases, refunds) = divide(&refs, &|_| &touches, linear, 90);

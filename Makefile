@@ -1,0 +1,55 @@
+# Everything here can be typed by hand; the targets are the spelling that continuous integration and CONTRIBUTING.md
+# agree on. A line's text after ## is what `make help` prints.
+
+.DEFAULT_GOAL := help
+# The order of the steps matters (cheapest first), so `make -j` must not run them side by side.
+.NOTPARALLEL:
+.PHONY: help build run demo test check install fmt licences clippy doc pg deny clean
+
+# Arguments for the program: make run ARGS='--help'
+ARGS ?=
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build the release binary, target/release/headwater
+	cargo build --release
+
+run: ## Run the server (ARGS='…' for its options)
+	cargo run -- serve $(ARGS)
+
+demo: ## Run the server on made-up data (ARGS='…' for its options)
+	cargo run -- demo $(ARGS)
+
+# Cheapest first. The licences come before any build, as --locked there also finds a Cargo.lock that Cargo.toml has
+# outgrown, which the build would mend in silence.
+test: install fmt licences clippy doc ## Run everything that must pass, on SQLite and PostgreSQL
+	ci/with-postgres.sh cargo test
+
+check: fmt clippy doc ## Only formatting, lints and documentation
+
+install:
+	@ci/install.sh
+
+fmt:
+	cargo fmt --check
+
+licences:
+	@ci/licences.sh
+
+clippy:
+	cargo clippy --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
+
+pg: ## Open a shell with the tests' throw-away PostgreSQL
+	@echo 'psql "$$HEADWATER_TEST_PG_URL" looks inside; cargo test runs the tests; exit throws the server away.'
+	@ci/with-postgres.sh "$${SHELL:-bash}"
+
+deny: ## Check licences, advisories and sources with cargo-deny
+	@cargo deny --version >/dev/null 2>&1 || { echo 'cargo-deny is missing: cargo install --locked cargo-deny' >&2; exit 1; }
+	cargo deny check
+
+clean: ## Remove what was built
+	cargo clean

@@ -1,0 +1,275 @@
+//! The composition root: the only place that builds things, and where start-up and shutdown order live.
+//!
+//! Up: configuration → data directory → secret → database → journal → writer →
+//! link table → listener. Down: not ready → stop accepting and finish requests →
+//! drain the writer → close. What the writer does not manage in its deadline
+//! stays in the journal and is loaded at the next start.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+
+use crate::config::{Config, JournalSync, secret_from_environment};
+use crate::domain::fault::Fault;
+use crate::domain::time::Clock;
+use crate::http::metrics::Metrics;
+use crate::http::state::{State, VISITOR_COOKIE_SETTING};
+use crate::http::{api, routes};
+use crate::jobs::edit_links::StoreLinks;
+use crate::jobs::intake;
+use crate::jobs::load_touches::StoreSink;
+use crate::secret::{SecretKey, random_token};
+use crate::store::{Db, DbOptions, StoreError, access, ledger};
+use crate::tracking::journal::{Counters, Journal, Options, SyncMode};
+use crate::tracking::link_table::Links;
+use crate::tracking::writer::{self, WriterOptions};
+
+/// How often the link table and settings follow changes made elsewhere (another node, the command line).
+const POLL: Duration = Duration::from_millis(500);
+/// How many polls lie between two looks for deliveries that were stored but not read.
+const POLLS_PER_RESUME: u32 = 20;
+
+/// Why the server did not start, worded for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is at fault.
+    #[error("{0}")]
+    Config(#[from] Fault),
+    /// The database.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The journal.
+    #[error("{0}")]
+    Journal(#[from] crate::tracking::journal::OpenError),
+    /// The listener.
+    #[error("cannot listen on {address}: {why}; is another server running there? set server.bind to another port")]
+    Bind {
+        /// `server.bind`.
+        address: String,
+        /// What the system said.
+        why: io::Error,
+    },
+    /// Anything else of the system.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// The database and the key, as every command needs them.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "holds a secret and a pool")]
+pub struct Core {
+    /// The configuration.
+    pub config: Config,
+    /// The database, migrated.
+    pub db: Db,
+    /// The secret key, which made this database.
+    pub secret: SecretKey,
+}
+
+impl Core {
+    /// Opens data directory, key and database.
+    pub fn open(config: Config) -> Result<Self, StartError> {
+        make_private_dir(&config.data.dir)?;
+        let secret = SecretKey::load(&config.data.dir, secret_from_environment().as_deref())?;
+        let db = Db::open(&DbOptions {
+            url: config.database.url.clone(),
+            data_dir: config.data.dir.clone(),
+            connections: config.database.connections,
+            wait: Duration::from_millis(config.database.wait_ms),
+        })?;
+        db.write_now(|conn| secret.claim(conn))?;
+        Ok(Self { config, db, secret })
+    }
+}
+
+/// A server that listens; the caller runs it.
+#[expect(missing_debug_implementations, reason = "holds secrets and pools")]
+pub struct Started {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What its handlers use.
+    pub state: Data<State>,
+    /// Stops it.
+    pub handle: ServerHandle,
+}
+
+/// Serves until a signal or [`Started::handle`] stops it. `on_start` is told where, once requests are taken.
+pub fn serve(core: Core, clock: Arc<dyn Clock>, on_start: impl FnOnce(&Started)) -> Result<(), StartError> {
+    let deadline = Duration::from_millis(core.config.server.shutdown_ms);
+    let state = build_state(core, clock)?;
+    let poller = Poller::start(state.clone())?;
+    let outcome = actix_web::rt::System::new().block_on(run(state.clone(), deadline, on_start));
+    state.is_ready.store(false, Ordering::Relaxed);
+    poller.stop();
+    if !state.writer.flush_and_stop(deadline) {
+        tracing::warn!(
+            "the writer did not finish in time; what is left is in the journal and will be loaded at the next start"
+        );
+    }
+    outcome
+}
+
+async fn run(state: Data<State>, deadline: Duration, on_start: impl FnOnce(&Started)) -> Result<(), StartError> {
+    let bind = state.config.server.bind.clone();
+    let workers = match state.config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    };
+    let body_limit = state.config.intake.body_bytes_max;
+    let shared = state.clone();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .app_data(api::json_config(body_limit))
+            .app_data(api::query_config())
+            .configure(routes::configure)
+    })
+    .workers(workers)
+    .tcp_nodelay(true)
+    .client_request_timeout(Duration::from_secs(5))
+    .shutdown_timeout(deadline.as_secs().max(1))
+    .bind(&bind)
+    .map_err(|why| StartError::Bind { address: bind, why })?;
+    let address = server.addrs().first().copied().ok_or_else(|| io::Error::other("no address was bound"))?;
+    let server = server.run();
+    state.is_ready.store(true, Ordering::Relaxed);
+    on_start(&Started { address, state, handle: server.handle() });
+    server.await?;
+    Ok(())
+}
+
+fn build_state(core: Core, clock: Arc<dyn Clock>) -> Result<Data<State>, StartError> {
+    let Core { config, db, secret } = core;
+    let counters = Arc::new(Counters::default());
+    let (journal, reader) = Journal::open(journal_options(&config), Arc::clone(&clock), counters)?;
+    let sink =
+        StoreSink { db: db.clone(), clock: Arc::clone(&clock), repeat_window_ms: config.tracking.repeat_window_ms };
+    let options = WriterOptions {
+        batch_size: config.journal.batch_rows,
+        batch_age: Duration::from_millis(config.journal.batch_age_ms),
+        ..WriterOptions::default()
+    };
+    let writer = writer::spawn(reader, Box::new(sink), options)?;
+    let links = Arc::new(Links::new(Box::new(StoreLinks {
+        db: db.clone(),
+        click_id_param: config.tracking.click_id_param.clone(),
+    })));
+    links.refresh_if_changed().map_err(StoreError::Other)?;
+    let (has_user, decision) =
+        db.read_now(|conn| Ok((access::any_user(conn)?, ledger::meta_value(conn, VISITOR_COOKIE_SETTING)?)))?;
+    let (sign_in_limit, collect_limit) = State::limits(&config);
+    let state = State {
+        db,
+        clock,
+        secret,
+        links,
+        journal,
+        writer,
+        metrics: Metrics::default(),
+        is_ready: AtomicBool::new(false),
+        cookies_on: AtomicBool::new(false),
+        set_up_token: Mutex::new((!has_user).then(random_token)),
+        sign_in_limit,
+        collect_limit,
+        config,
+    };
+    state.decide_cookies(decision.as_deref());
+    Ok(Data::new(state))
+}
+
+fn journal_options(config: &Config) -> Options {
+    let journal = &config.journal;
+    Options {
+        segment_bytes: journal.segment_bytes,
+        max_bytes: journal.max_bytes,
+        sync: match journal.sync {
+            JournalSync::Os => SyncMode::Os,
+            JournalSync::Interval => SyncMode::Interval(Duration::from_millis(journal.sync_interval_ms)),
+        },
+        ..Options::new(config.data.dir.join("journal"))
+    }
+}
+
+/// Makes the data directory for its owner alone.
+fn make_private_dir(dir: &Path) -> Result<(), Fault> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(dir).map_err(|why| {
+        Fault::new(
+            "data.dir",
+            "data-dir",
+            format!(
+                "cannot make the data directory {}: {why}; make it, give this user the right to write, or set data.dir",
+                dir.display()
+            ),
+        )
+    })
+}
+
+/// Follows what other processes change: links, settings, deliveries left unread.
+struct Poller {
+    is_stopping: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Poller {
+    fn start(state: Data<State>) -> io::Result<Self> {
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&is_stopping);
+        let thread = std::thread::Builder::new().name("poller".into()).spawn(move || {
+            let mut polls: u32 = 0;
+            while !stop.load(Ordering::Relaxed) {
+                poll(&state, polls.is_multiple_of(POLLS_PER_RESUME));
+                polls = polls.wrapping_add(1);
+                std::thread::park_timeout(POLL);
+            }
+        })?;
+        Ok(Self { is_stopping, thread })
+    }
+
+    fn stop(self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        self.thread.thread().unpark();
+        let _ended = self.thread.join();
+    }
+}
+
+fn poll(state: &State, resumes: bool) {
+    if let Err(error) = state.links.refresh_if_changed() {
+        tracing::debug!(error = %error, "links cannot be refreshed while the database is away");
+        return;
+    }
+    if let Ok(decision) = state.db.read_now(|conn| ledger::meta_value(conn, VISITOR_COOKIE_SETTING)) {
+        state.decide_cookies(decision.as_deref());
+    }
+    if resumes {
+        resume(state);
+    }
+    state.sign_in_limit.retain_recent();
+    state.collect_limit.retain_recent();
+}
+
+/// Looks first without the write lock: nearly always there is nothing to read.
+fn resume(state: &State) {
+    let left = state.db.read_now(|conn| crate::store::deliveries::pending(conn, 1)).unwrap_or_default();
+    if left.is_empty() {
+        return;
+    }
+    match state.db.write_now(|conn| intake::resume(conn, &state.intake(), state.clock.now())) {
+        Ok(count) => tracing::info!(deliveries = count, "deliveries that were stored but not read have been read"),
+        Err(error) => tracing::warn!(error = %error, "deliveries could not be read; the next poll tries again"),
+    }
+}

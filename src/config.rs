@@ -1,0 +1,359 @@
+//! Configuration: defaults, a file, the environment, flags; later ones win.
+//!
+//! `config/default.toml` is both the documentation and the compiled-in default,
+//! so it cannot drift. The environment is read here and nowhere else.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::domain::fault::Fault;
+use crate::domain::money::Currency;
+use crate::domain::time::{Day, Zone};
+
+/// The defaults, as people read them.
+pub const DEFAULT_TOML: &str = include_str!("../config/default.toml");
+
+/// The whole configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[data]`
+    pub data: Data,
+    /// `[database]`
+    pub database: Database,
+    /// `[tracking]`
+    pub tracking: Tracking,
+    /// `[journal]`
+    pub journal: Journal,
+    /// `[intake]`
+    pub intake: Intake,
+    /// `[reporting]`
+    pub reporting: Reporting,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// The listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Address and port.
+    pub bind: String,
+    /// The public address; empty until [`Config::load`] has filled it in.
+    pub public_url: String,
+    /// Threads; 0 is one a core.
+    pub workers: usize,
+    /// Deadline of a stop.
+    pub shutdown_ms: u64,
+}
+
+/// Where files live.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// The directory.
+    pub dir: PathBuf,
+}
+
+/// The database.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// Its address; empty for SQLite in the data directory.
+    pub url: String,
+    /// Pool size.
+    pub connections: u32,
+    /// Deadline of a wait for a connection.
+    pub wait_ms: u64,
+}
+
+/// The visitor cookie's policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VisitorCookie {
+    /// Always.
+    On,
+    /// Never.
+    Off,
+    /// As the first administrator decided; off until then.
+    Ask,
+}
+
+/// The tracking path.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tracking {
+    /// The cookie.
+    pub visitor_cookie: VisitorCookie,
+    /// Whether `Sec-GPC` counts.
+    pub honour_gpc: bool,
+    /// Whether `DNT` counts.
+    pub honour_dnt: bool,
+    /// The click id's parameter.
+    pub click_id_param: String,
+    /// Who may use hw.js.
+    pub allowed_origins: Vec<String>,
+    /// The repeat window.
+    pub repeat_window_ms: i64,
+    /// The rate limit of hw.js reports.
+    pub collect_per_minute: u32,
+    /// Where unknown slugs lead.
+    pub fallback_url: String,
+}
+
+/// When the journal reaches the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JournalSync {
+    /// When the system sees fit.
+    Os,
+    /// Every so often.
+    Interval,
+}
+
+/// The journal and its writer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    /// Segment size.
+    pub segment_bytes: u64,
+    /// Size of everything.
+    pub max_bytes: u64,
+    /// The promise.
+    pub sync: JournalSync,
+    /// Its interval.
+    pub sync_interval_ms: u64,
+    /// Batch size.
+    pub batch_rows: usize,
+    /// Batch age.
+    pub batch_age_ms: u64,
+}
+
+/// What comes in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intake {
+    /// The largest body.
+    pub body_bytes_max: usize,
+    /// Namespace of bare contact ids.
+    pub person_namespace: String,
+}
+
+/// Defaults of reports.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reporting {
+    /// The currency.
+    pub currency: Currency,
+    /// The zone.
+    pub zone: Zone,
+    /// The look-back.
+    pub lookback_days: i64,
+    /// First day that pages open on.
+    #[serde(deserialize_with = "day_or_empty")]
+    pub from: Option<Day>,
+    /// Last day that pages open on.
+    #[serde(deserialize_with = "day_or_empty")]
+    pub to: Option<Day>,
+}
+
+/// Logging.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// The filter.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+fn day_or_empty<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Day>, D::Error> {
+    let text = String::deserialize(d)?;
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(serde::de::Error::custom) }
+}
+
+/// Settings given on the command line: `section.key` and a TOML value or bare text.
+pub type Overrides<'a> = &'a [(String, String)];
+
+impl Config {
+    /// Reads defaults, the file (`headwater.toml` if it exists and none is named), the environment and overrides.
+    pub fn load(file: Option<&Path>, overrides: Overrides<'_>) -> Result<Self, Fault> {
+        let mut table = defaults()?;
+        let (path, is_named) = file.map_or((Path::new("headwater.toml"), false), |p| (p, true));
+        if is_named || path.exists() {
+            merge_file(&mut table, path)?;
+        }
+        merge_environment(&mut table);
+        for (key, value) in overrides {
+            let (section, name) = key.split_once('.').unwrap_or((key, ""));
+            set(&mut table, section, name, value);
+        }
+        Self::finish(table)
+    }
+
+    /// The defaults with overrides alone, for tests that must not see a machine's file or environment.
+    pub fn with(overrides: Overrides<'_>) -> Result<Self, Fault> {
+        let mut table = defaults()?;
+        for (key, value) in overrides {
+            let (section, name) = key.split_once('.').unwrap_or((key, ""));
+            set(&mut table, section, name, value);
+        }
+        Self::finish(table)
+    }
+
+    fn finish(table: toml::Table) -> Result<Self, Fault> {
+        let mut config: Self =
+            table.try_into().map_err(|e| Fault::new("config", "config-malformed", e.to_string().trim().to_owned()))?;
+        if config.server.public_url.is_empty() {
+            config.server.public_url = format!("http://{}", config.server.bind);
+        }
+        let trimmed = config.server.public_url.trim_end_matches('/').to_owned();
+        config.server.public_url = trimmed;
+        config.check().map(|()| config)
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        let fault = |field: &str, why: &str| Err(Fault::new(field, "config-value", why));
+        if url::Url::parse(&self.server.public_url).is_err() {
+            return fault("server.public_url", "it is not a web address; write https://links.example.com");
+        }
+        let param = &self.tracking.click_id_param;
+        if param.is_empty() || !param.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+            return fault("tracking.click_id_param", "use lower-case letters, digits and underscores");
+        }
+        if self.journal.segment_bytes < 65_536 || self.journal.max_bytes < self.journal.segment_bytes {
+            return fault("journal.segment_bytes", "a segment needs 65536 bytes at least, and max_bytes room for one");
+        }
+        if self.journal.batch_rows == 0 || self.database.connections == 0 {
+            return fault("journal.batch_rows", "batch_rows and database.connections need 1 at least");
+        }
+        if !self.tracking.fallback_url.is_empty() {
+            crate::domain::destination::Destination::parse(&self.tracking.fallback_url, param)
+                .map_err(|f| f.named("tracking.fallback_url"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The master key from `HEADWATER_SECRET`, where one is given.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn secret_from_environment() -> Option<String> {
+    std::env::var("HEADWATER_SECRET").ok().filter(|s| !s.is_empty())
+}
+
+/// A password for commands that need one without a terminal.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn password_from_environment() -> Option<String> {
+    std::env::var("HEADWATER_PASSWORD").ok().filter(|s| !s.is_empty())
+}
+
+fn defaults() -> Result<toml::Table, Fault> {
+    DEFAULT_TOML.parse().map_err(|e: toml::de::Error| Fault::new("config", "config-malformed", e.to_string()))
+}
+
+fn merge_file(table: &mut toml::Table, path: &Path) -> Result<(), Fault> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Fault::new("config", "config-unreadable", format!("cannot read {shown}: {e}")))?;
+    let file: toml::Table =
+        text.parse().map_err(|e: toml::de::Error| Fault::new("config", "config-malformed", format!("{shown}: {e}")))?;
+    for (section, keys) in file {
+        let known = table.get_mut(&section).and_then(toml::Value::as_table_mut).ok_or_else(|| {
+            Fault::new(
+                &section,
+                "config-key",
+                format!("{shown}: there is no section [{section}]; see config/default.toml"),
+            )
+        })?;
+        for (key, value) in keys.as_table().cloned().unwrap_or_default() {
+            if !known.contains_key(&key) {
+                return Err(Fault::new(
+                    format!("{section}.{key}"),
+                    "config-key",
+                    format!(
+                        "{shown}: there is no such key; [{section}] has {}",
+                        known.keys().cloned().collect::<Vec<_>>().join(", ")
+                    ),
+                ));
+            }
+            known.insert(key, value);
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn merge_environment(table: &mut toml::Table) {
+    let keys: Vec<(String, String)> = table
+        .iter()
+        .flat_map(|(s, keys)| {
+            keys.as_table().into_iter().flat_map(|t| t.keys()).map(|k| (s.clone(), k.clone())).collect::<Vec<_>>()
+        })
+        .collect();
+    for (section, key) in keys {
+        if let Ok(value) = std::env::var(format!("HEADWATER_{}_{}", section.to_uppercase(), key.to_uppercase())) {
+            set(table, &section, &key, &value);
+        }
+    }
+}
+
+/// Sets a key from text, in the type that its default has; an unknown key is left for the final check to name.
+fn set(table: &mut toml::Table, section: &str, key: &str, text: &str) {
+    let keys = table.entry(section.to_owned()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    let Some(keys) = keys.as_table_mut() else { return };
+    let value = match keys.get(key) {
+        Some(toml::Value::String(_)) | None => toml::Value::String(text.to_owned()),
+        Some(_) => format!("v = {text}")
+            .parse::<toml::Table>()
+            .ok()
+            .and_then(|mut t| t.remove("v"))
+            .unwrap_or_else(|| toml::Value::String(text.to_owned())),
+    };
+    keys.insert(key.to_owned(), value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_overrides_are_typed() {
+        let set = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+        let config = Config::with(&[
+            set("server.bind", "127.0.0.1:0"),
+            set("tracking.allowed_origins", r#"["http://a.example"]"#),
+        ])
+        .expect("config");
+        assert_eq!(config.server.public_url, "http://127.0.0.1:0");
+        assert_eq!(config.tracking.allowed_origins, ["http://a.example"]);
+        for (key, value) in [
+            ("server.nothing", "1"),
+            ("server.workers", "many"),
+            ("reporting.zone", "Mars/Base"),
+            ("server.public_url", "x"),
+        ] {
+            assert!(Config::with(&[set(key, value)]).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_an_unknown_key_is_refused_by_name() {
+        let file = tempfile::NamedTempFile::new().expect("file");
+        std::fs::write(file.path(), "[server]\nbnd = \"x\"").expect("write");
+        let fault = Config::load(Some(file.path()), &[]).expect_err("unknown key");
+        assert!(fault.to_string().contains("server.bnd") && fault.detail.contains("bind"), "{fault}");
+    }
+}

@@ -1,0 +1,180 @@
+//! Costs and batches by API.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path};
+use serde::{Deserialize, Serialize};
+
+use super::Listed;
+use crate::domain::fault::Fault;
+use crate::domain::ids::{BatchId, CostEntryId};
+use crate::domain::stage::Source;
+use crate::http::auth::{Can, CostsRead, CostsWrite};
+use crate::http::problem::{Problem, ProblemBody};
+use crate::http::state::State;
+use crate::jobs::edit_costs::{self, CostInput};
+use crate::store::batches::{self, Batch};
+use crate::store::costs;
+
+/// A cost as the API takes it.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[expect(dead_code, reason = "documents the fields that jobs::edit_costs::CostInput reads")]
+pub struct CostBody {
+    /// First day, or the only one.
+    #[schema(example = "2026-03-01")]
+    from: String,
+    /// Last day; the first if not given.
+    #[schema(example = "2026-03-31")]
+    to: Option<String>,
+    /// The channel's code; without one the cost is shared.
+    channel: Option<String>,
+    /// The campaign's code.
+    campaign: Option<String>,
+    /// The post's code.
+    post: Option<String>,
+    /// The link's slug.
+    link: Option<String>,
+    /// media, agency, tools, content or labour; media if not given.
+    kind: Option<String>,
+    /// Decimal amount, net of tax; a credit note is negative.
+    #[schema(example = "1250.00")]
+    amount: Option<String>,
+    /// The amount in minor units, instead.
+    amount_minor: Option<i64>,
+    /// ISO 4217.
+    #[schema(example = "EUR")]
+    currency: String,
+    /// Invoice number.
+    document: Option<String>,
+}
+
+/// Costs to be added, all or none.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CostsBody {
+    /// The account they were told by; `api` if not given.
+    source: Option<String>,
+    /// 1 to 10,000 costs.
+    #[schema(value_type = Vec<CostBody>)]
+    costs: Vec<CostInput>,
+}
+
+/// What was added.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CostsStored {
+    /// The batch to undo it with.
+    #[schema(value_type = Option<String>)]
+    batch: Option<BatchId>,
+    added: usize,
+}
+
+/// Adds costs. To replace a source's costs of some days, import a file.
+#[utoipa::path(post, path = "/api/v1/costs", tag = "costs", request_body = CostsBody,
+    responses((status = 201, body = CostsStored), (status = 422, body = ProblemBody)))]
+pub(crate) async fn post_costs(
+    caller: Can<CostsWrite>,
+    state: Data<State>,
+    body: Json<CostsBody>,
+) -> Result<HttpResponse, Problem> {
+    let body = body.into_inner();
+    if body.costs.is_empty() || body.costs.len() > 10_000 {
+        return Err(Fault::new("costs", "batch-size", format!("{} costs; send 1 to 10000", body.costs.len())).into());
+    }
+    let source = Source::parse(body.source.as_deref().unwrap_or("api"))?;
+    let stored = state.db.write(move |conn| edit_costs::add(conn, &body.costs, &source, "api", &caller.author)).await?;
+    Ok(HttpResponse::Created().json(CostsStored { batch: stored.batch, added: stored.added }))
+}
+
+/// A cost entry.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct CostView {
+    #[schema(value_type = String)]
+    id: CostEntryId,
+    from: String,
+    to: String,
+    channel: Option<String>,
+    campaign: Option<String>,
+    post: Option<String>,
+    link: Option<String>,
+    kind: String,
+    amount_minor: i64,
+    currency: String,
+    source: String,
+    document: Option<String>,
+}
+
+/// Lists the newest standing cost entries, 500 at most. Channel, campaign, post and link are ids.
+#[utoipa::path(get, path = "/api/v1/costs", tag = "costs", responses((status = 200, body = Listed<CostView>)))]
+pub(crate) async fn list_costs(_caller: Can<CostsRead>, state: Data<State>) -> Result<Json<Listed<CostView>>, Problem> {
+    let list = state.db.read(|conn| costs::list(conn, 500)).await?;
+    Ok(Json(Listed::whole(
+        list.into_iter()
+            .map(|e| CostView {
+                id: e.id,
+                from: e.cost.days.from.to_string(),
+                to: e.cost.days.to.to_string(),
+                channel: e.cost.channel.map(|i| i.to_string()),
+                campaign: e.cost.campaign.map(|i| i.to_string()),
+                post: e.cost.post.map(|i| i.to_string()),
+                link: e.cost.link.map(|i| i.to_string()),
+                kind: e.cost.kind.as_str().to_owned(),
+                amount_minor: e.cost.amount.minor,
+                currency: e.cost.amount.currency.code().to_owned(),
+                source: e.cost.source.as_str().to_owned(),
+                document: e.cost.document,
+            })
+            .collect(),
+    )))
+}
+
+/// One import or call that added facts.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct BatchView {
+    #[schema(value_type = String)]
+    id: BatchId,
+    kind: String,
+    source: String,
+    label: String,
+    rows: i64,
+    recorded_at: String,
+    recorded_by: String,
+    /// When it was undone.
+    undone_at: Option<String>,
+}
+
+impl From<Batch> for BatchView {
+    fn from(b: Batch) -> Self {
+        Self {
+            id: b.id,
+            kind: b.kind.as_str().to_owned(),
+            source: b.source,
+            label: b.label,
+            rows: b.rows_stored,
+            recorded_at: b.recorded_at.to_string(),
+            recorded_by: b.recorded_by,
+            undone_at: b.voided_at.map(|t| t.to_string()),
+        }
+    }
+}
+
+/// Lists the newest batches, 200 at most.
+#[utoipa::path(get, path = "/api/v1/batches", tag = "costs", responses((status = 200, body = Listed<BatchView>)))]
+pub(crate) async fn list_batches(
+    _caller: Can<CostsRead>,
+    state: Data<State>,
+) -> Result<Json<Listed<BatchView>>, Problem> {
+    let list = state.db.read(|conn| batches::list(conn, 200)).await?;
+    Ok(Json(Listed::whole(list.into_iter().map(Into::into).collect())))
+}
+
+/// Undoes a batch: its facts are void from now on, and cost entries that it had replaced stand again.
+#[utoipa::path(delete, path = "/api/v1/batches/{id}", tag = "costs", params(("id" = String, Path)),
+    responses((status = 200, body = BatchView), (status = 404, body = ProblemBody)))]
+pub(crate) async fn undo_batch(
+    caller: Can<CostsWrite>,
+    state: Data<State>,
+    path: Path<String>,
+) -> Result<Json<BatchView>, Problem> {
+    let id: BatchId = path.parse()?;
+    let batch = state.db.write(move |conn| batches::undo(conn, id, &caller.author)).await?;
+    Ok(Json(batch.into()))
+}

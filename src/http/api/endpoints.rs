@@ -1,0 +1,187 @@
+//! Endpoints and the inbox by API.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path, Query};
+use serde::{Deserialize, Serialize};
+
+use super::Listed;
+use super::conversions::VerdictView;
+use crate::domain::fault::Fault;
+use crate::domain::ids::{DeliveryId, EndpointId};
+use crate::http::auth::{Can, EndpointsWrite};
+use crate::http::problem::{Problem, ProblemBody};
+use crate::http::state::State;
+use crate::jobs::edit_endpoints::{self, EndpointDraft};
+use crate::jobs::intake;
+use crate::store::deliveries::{self, Verdict};
+use crate::store::endpoints::{self, Endpoint};
+
+/// An endpoint to be made.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointBody {
+    /// The name people read.
+    name: String,
+    /// `standard-webhooks` or `bearer`.
+    #[schema(example = "standard-webhooks")]
+    verification: String,
+    /// The sender's secret; made up if not given.
+    secret: Option<String>,
+    /// JSON pointers by field; our own field names if not given. See docs/webhooks.md.
+    #[schema(value_type = Option<Object>)]
+    mapping: Option<serde_json::Value>,
+    /// Currency of amounts that name none.
+    currency: Option<String>,
+    /// Whether its money counts as revenue; yes if not given.
+    counts_revenue: Option<bool>,
+}
+
+/// An endpoint.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct EndpointView {
+    #[schema(value_type = String, example = "end_1")]
+    id: EndpointId,
+    name: String,
+    /// Where the sender posts to.
+    url: String,
+    verification: String,
+    currency: Option<String>,
+    counts_revenue: bool,
+    archived: bool,
+    /// Shown once, when the endpoint is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+impl EndpointView {
+    fn of(e: Endpoint, state: &State, secret: Option<String>) -> Self {
+        Self {
+            url: state.url(&format!("/hooks/{}", e.token)),
+            id: e.id,
+            name: e.name,
+            verification: e.verification.as_str().to_owned(),
+            currency: e.currency.map(|c| c.code().to_owned()),
+            counts_revenue: e.counts_revenue,
+            archived: e.archived_at.is_some(),
+            secret,
+        }
+    }
+}
+
+/// Lists endpoints by name.
+#[utoipa::path(get, path = "/api/v1/endpoints", tag = "endpoints", responses((status = 200, body = Listed<EndpointView>)))]
+pub(crate) async fn list_endpoints(
+    _caller: Can<EndpointsWrite>,
+    state: Data<State>,
+) -> Result<Json<Listed<EndpointView>>, Problem> {
+    let list = state.db.read(endpoints::list).await?;
+    Ok(Json(Listed::whole(list.into_iter().map(|e| EndpointView::of(e, &state, None)).collect())))
+}
+
+/// Makes an endpoint. The answer holds its secret, which is not shown again.
+#[utoipa::path(post, path = "/api/v1/endpoints", tag = "endpoints", request_body = EndpointBody,
+    responses((status = 201, body = EndpointView), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
+pub(crate) async fn create_endpoint(
+    _caller: Can<EndpointsWrite>,
+    state: Data<State>,
+    body: Json<EndpointBody>,
+) -> Result<HttpResponse, Problem> {
+    let body = body.into_inner();
+    let draft = EndpointDraft {
+        name: body.name,
+        verification: body.verification.parse()?,
+        secret: body.secret,
+        mapping: body.mapping.map(|m| m.to_string()),
+        currency: body.currency.map(|c| c.parse()).transpose().map_err(|f: Fault| f.named("currency"))?,
+        counts_revenue: body.counts_revenue.unwrap_or(true),
+    };
+    let (context, now) = (state.intake(), state.clock.now());
+    let made = state.db.write(move |conn| edit_endpoints::create(conn, &draft, &context, now)).await?;
+    Ok(HttpResponse::Created().json(EndpointView::of(made.endpoint, &state, Some(made.secret))))
+}
+
+/// Replaces an endpoint's mapping; replay quarantined deliveries afterwards.
+#[utoipa::path(put, path = "/api/v1/endpoints/{id}/mapping", tag = "endpoints", params(("id" = String, Path)), request_body = Object,
+    responses((status = 204), (status = 422, body = ProblemBody)))]
+pub(crate) async fn set_mapping(
+    _caller: Can<EndpointsWrite>,
+    state: Data<State>,
+    path: Path<String>,
+    body: Json<serde_json::Value>,
+) -> Result<HttpResponse, Problem> {
+    let (id, mapping): (EndpointId, String) = (path.parse()?, body.to_string());
+    state.db.write(move |conn| edit_endpoints::set_mapping(conn, id, &mapping)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Archives an endpoint: its sender is refused from then on.
+#[utoipa::path(delete, path = "/api/v1/endpoints/{id}", tag = "endpoints", params(("id" = String, Path)),
+    responses((status = 204), (status = 404, body = ProblemBody)))]
+pub(crate) async fn archive_endpoint(
+    _caller: Can<EndpointsWrite>,
+    state: Data<State>,
+    path: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let (id, now): (EndpointId, _) = (path.parse()?, state.clock.now());
+    state.db.write(move |conn| endpoints::archive(conn, id, now)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// One item of a delivery.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct DeliveryView {
+    #[schema(value_type = String)]
+    delivery: DeliveryId,
+    received_at: String,
+    source: String,
+    #[serde(flatten)]
+    verdict: VerdictView,
+}
+
+/// Which deliveries to list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct InboxQuery {
+    /// stored, duplicate, quarantined, ignored or pending; all if not given.
+    status: Option<String>,
+    /// 1 to 1000; 100 if not given.
+    limit: Option<i64>,
+}
+
+/// Lists items of deliveries, newest first.
+#[utoipa::path(get, path = "/api/v1/deliveries", tag = "endpoints", params(InboxQuery), responses((status = 200, body = Listed<DeliveryView>)))]
+pub(crate) async fn list_deliveries(
+    _caller: Can<EndpointsWrite>,
+    state: Data<State>,
+    query: Query<InboxQuery>,
+) -> Result<Json<Listed<DeliveryView>>, Problem> {
+    let verdict: Option<Verdict> =
+        query.status.as_deref().map(str::parse).transpose().map_err(|f: Fault| f.named("status"))?;
+    let limit = query.limit.unwrap_or(100).clamp(1, 1_000);
+    let rows = state.db.read(move |conn| deliveries::inbox(conn, verdict, limit)).await?;
+    Ok(Json(Listed::whole(
+        rows.into_iter()
+            .map(|r| DeliveryView {
+                delivery: r.item.delivery,
+                received_at: r.received_at.to_string(),
+                source: r.source,
+                verdict: r.item.into(),
+            })
+            .collect(),
+    )))
+}
+
+/// Reads a delivery's quarantined items again, as after a mapping change.
+#[utoipa::path(post, path = "/api/v1/deliveries/{id}/replay", tag = "endpoints", params(("id" = String, Path)),
+    responses((status = 200, body = Listed<VerdictView>), (status = 404, body = ProblemBody)))]
+pub(crate) async fn replay_delivery(
+    _caller: Can<EndpointsWrite>,
+    state: Data<State>,
+    path: Path<String>,
+) -> Result<Json<Listed<VerdictView>>, Problem> {
+    let id: DeliveryId = path.parse()?;
+    let (context, now) = (state.intake(), state.clock.now());
+    let items = state.db.write(move |conn| intake::read_delivery(conn, &context, id, now)).await?;
+    Ok(Json(Listed::whole(items.into_iter().map(Into::into).collect())))
+}

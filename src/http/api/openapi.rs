@@ -1,0 +1,57 @@
+//! The OpenAPI 3.1 document, made from the handlers. A test compares it with the route table.
+
+use actix_web::HttpResponse;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{conversions, costs, endpoints, labels, links, people, reports};
+
+/// The document.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(title = "Headwater", description = "Tracked links, stage events, costs, and what each lead and each customer cost. \
+        Errors are RFC 9457 problems. Send an API key as `Authorization: Bearer hwk_…`."),
+    paths(
+        labels::list_channels, labels::create_channel, labels::change_channel,
+        labels::list_campaigns, labels::create_campaign, labels::change_campaign,
+        labels::list_posts, labels::create_post, labels::change_post,
+        links::list_links, links::create_link, links::get_link, links::change_link,
+        conversions::post_conversions, conversions::list_conversions, conversions::void_conversion,
+        people::list_people, people::get_person, people::merge, people::unmerge, people::list_shared,
+        costs::post_costs, costs::list_costs, costs::list_batches, costs::undo_batch,
+        endpoints::list_endpoints, endpoints::create_endpoint, endpoints::set_mapping, endpoints::archive_endpoint,
+        endpoints::list_deliveries, endpoints::replay_delivery,
+        reports::cost_per_lead, reports::list_models,
+    ),
+    tags(
+        (name = "links", description = "Channels, campaigns, posts and tracked links. Scope links:write; reports:read may list."),
+        (name = "conversions", description = "Stage events. Scope conversions:write."),
+        (name = "people", description = "Journeys and identity. Scopes reports:read and conversions:write."),
+        (name = "costs", description = "What was spent. Scope costs:write."),
+        (name = "endpoints", description = "Receivers of webhooks and their inbox. Scope endpoints:write."),
+        (name = "reports", description = "The figures. Scope reports:read."),
+    ),
+    modifiers(&BearerKey),
+    security(("api_key" = []))
+)]
+pub struct Document;
+
+struct BearerKey;
+
+impl Modify for BearerKey {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key; make one with `headwater key create` or on the Keys page."))
+            .build();
+        document
+            .components
+            .get_or_insert_with(Default::default)
+            .add_security_scheme("api_key", SecurityScheme::Http(scheme));
+    }
+}
+
+/// `GET /api/openapi.json`
+pub(crate) async fn document() -> HttpResponse {
+    HttpResponse::Ok().json(Document::openapi())
+}

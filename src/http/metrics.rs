@@ -1,0 +1,85 @@
+//! Counters, and their Prometheus form.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::store::deliveries::Verdict;
+use crate::tracking::journal::CounterValues;
+
+/// What HTTP counts itself; the journal counts the rest.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Tracking requests that became a touch record: redirects, pixels, landings.
+    pub touches_answered: AtomicU64,
+    /// Requests for slugs that lead nowhere.
+    pub slugs_unknown: AtomicU64,
+    /// Reports of hw.js that were refused.
+    pub collect_refused: AtomicU64,
+    /// Forms that hw.js saw submitted.
+    pub forms_submitted: AtomicU64,
+    /// Webhooks with a wrong or missing proof.
+    pub deliveries_refused: AtomicU64,
+}
+
+impl Metrics {
+    /// Adds one to a counter.
+    pub fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The exposition text. `items` are the verdicts on deliveries, absent while the database is away.
+    pub fn render(&self, journal: &CounterValues, items: &[(Verdict, i64)]) -> String {
+        let mut registry = Registry::with_prefix("headwater");
+        let mut counter = |name: &str, help: &str, value: u64| {
+            let metric: Counter = Counter::default();
+            metric.inc_by(value);
+            registry.register(name, help, metric);
+        };
+        let own = |c: &AtomicU64| c.load(Ordering::Relaxed);
+        counter(
+            "touches_answered",
+            "Tracking requests answered: answered = journaled + unrecorded",
+            own(&self.touches_answered),
+        );
+        counter("clicks_unrecorded", "Answered touches that could not be written to the journal", journal.unrecorded);
+        counter(
+            "touches_journaled",
+            "Touches in the journal: journaled + replayed = stored + duplicate + quarantined + pending",
+            journal.journaled,
+        );
+        counter("touches_replayed", "Touches that an earlier process left in the journal", journal.replayed);
+        counter("touches_stored", "Touches stored in the database", journal.stored);
+        counter("touches_duplicate", "Touches that were stored already", journal.duplicate);
+        counter("touches_quarantined", "Touches set aside with a reason", journal.quarantined);
+        counter("journal_sync_failures", "Failed syncs of the journal", journal.sync_failures);
+        counter("slugs_unknown", "Requests for slugs that lead nowhere", own(&self.slugs_unknown));
+        counter("collect_refused", "Reports of hw.js refused by origin, size or rate", own(&self.collect_refused));
+        counter(
+            "forms_submitted",
+            "Forms that hw.js saw submitted, to compare with the leads that came in",
+            own(&self.forms_submitted),
+        );
+        counter("deliveries_refused", "Webhooks with a wrong or missing proof", own(&self.deliveries_refused));
+        let mut gauge = |name: &str, help: &str, value: i64| {
+            let metric: Gauge = Gauge::default();
+            metric.set(value);
+            registry.register(name, help, metric);
+        };
+        gauge(
+            "touches_pending",
+            "Touches in the journal that are not settled yet",
+            i64::try_from(journal.pending).unwrap_or(i64::MAX),
+        );
+        for (verdict, count) in items {
+            gauge(&format!("delivery_items_{verdict}"), "Items of deliveries with this verdict", *count);
+        }
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _written = encode(&mut text, &registry);
+        text
+    }
+}

@@ -1,0 +1,12 @@
+//! Ring 4: HTTP. Adapters between requests and the rings below; [`routes`] is the whole URL table.
+
+pub mod api;
+pub mod auth;
+mod health;
+mod hooks;
+pub mod metrics;
+pub mod problem;
+pub mod routes;
+pub mod state;
+mod track;
+mod ui;

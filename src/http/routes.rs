@@ -1,0 +1,70 @@
+//! The whole URL table on one screen.
+//!
+//! Anonymous: the tracking paths, `/hooks/*`, `/healthz`, `/readyz`, sign-in, set-up, static files and the
+//! API's description. Everything else asks for a key or a session. Only `/app` is wrapped in middleware;
+//! the tracking path never is.
+
+use actix_web::web::{self, ServiceConfig};
+
+use super::problem::{Problem, ProblemKind};
+use super::{api, health, hooks, track, ui};
+
+/// Registers every route. The catch-all `/{slug}` comes last.
+pub fn configure(service: &mut ServiceConfig) {
+    service
+        .route("/healthz", web::get().to(health::healthz))
+        .route("/readyz", web::get().to(health::readyz))
+        .route("/metrics", web::get().to(health::metrics))
+        .route("/t/p.gif", web::get().to(track::pixel))
+        .route("/t/hw.js", web::get().to(track::script))
+        .route("/t/collect", web::post().to(track::collect))
+        .route("/t/collect", web::method(actix_web::http::Method::OPTIONS).to(track::collect_preflight))
+        .route("/hooks/{token}", web::post().to(hooks::receive))
+        .route("/api/openapi.json", web::get().to(api::openapi::document))
+        .service(web::scope("/api/v1").configure(api_v1).default_service(web::to(no_such_call)))
+        .configure(ui::configure)
+        .route("/{slug}", web::get().to(track::redirect))
+        .route("/{slug}", web::head().to(track::redirect));
+}
+
+fn api_v1(service: &mut ServiceConfig) {
+    use api::{conversions, costs, endpoints, labels, links, people, reports};
+    service
+        .route("/channels", web::get().to(labels::list_channels))
+        .route("/channels", web::post().to(labels::create_channel))
+        .route("/channels/{id}", web::patch().to(labels::change_channel))
+        .route("/campaigns", web::get().to(labels::list_campaigns))
+        .route("/campaigns", web::post().to(labels::create_campaign))
+        .route("/campaigns/{id}", web::patch().to(labels::change_campaign))
+        .route("/posts", web::get().to(labels::list_posts))
+        .route("/posts", web::post().to(labels::create_post))
+        .route("/posts/{id}", web::patch().to(labels::change_post))
+        .route("/links", web::get().to(links::list_links))
+        .route("/links", web::post().to(links::create_link))
+        .route("/links/{id}", web::get().to(links::get_link))
+        .route("/links/{id}", web::patch().to(links::change_link))
+        .route("/conversions", web::post().to(conversions::post_conversions))
+        .route("/conversions", web::get().to(conversions::list_conversions))
+        .route("/conversions/{id}", web::delete().to(conversions::void_conversion))
+        .route("/people", web::get().to(people::list_people))
+        .route("/people/merge", web::post().to(people::merge))
+        .route("/people/unmerge", web::post().to(people::unmerge))
+        .route("/people/shared", web::get().to(people::list_shared))
+        .route("/people/{id}", web::get().to(people::get_person))
+        .route("/costs", web::post().to(costs::post_costs))
+        .route("/costs", web::get().to(costs::list_costs))
+        .route("/batches", web::get().to(costs::list_batches))
+        .route("/batches/{id}", web::delete().to(costs::undo_batch))
+        .route("/endpoints", web::get().to(endpoints::list_endpoints))
+        .route("/endpoints", web::post().to(endpoints::create_endpoint))
+        .route("/endpoints/{id}/mapping", web::put().to(endpoints::set_mapping))
+        .route("/endpoints/{id}", web::delete().to(endpoints::archive_endpoint))
+        .route("/deliveries", web::get().to(endpoints::list_deliveries))
+        .route("/deliveries/{id}/replay", web::post().to(endpoints::replay_delivery))
+        .route("/reports/cost-per-lead", web::get().to(reports::cost_per_lead))
+        .route("/models", web::get().to(reports::list_models));
+}
+
+async fn no_such_call() -> Result<actix_web::HttpResponse, Problem> {
+    Err(Problem::new(ProblemKind::NotFound, "there is no such call; see /api/openapi.json for those there are"))
+}

@@ -1,0 +1,116 @@
+//! What every handler may use. Built once, in `app`.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use super::metrics::Metrics;
+use crate::config::{Config, VisitorCookie};
+use crate::domain::time::Clock;
+use crate::jobs::intake::IntakeContext;
+use crate::secret::SecretKey;
+use crate::store::Db;
+use crate::tracking::facts::{CookiePolicy, PrivacyPolicy};
+use crate::tracking::journal::Journal;
+use crate::tracking::link_table::Links;
+use crate::tracking::writer::WriterHandle;
+
+/// Name of the database's value that holds the administrator's decision on visitor cookies.
+pub const VISITOR_COOKIE_SETTING: &str = "visitor_cookie";
+/// Failed and successful attempts to sign in that one client may make per minute.
+const SIGN_INS_PER_MINUTE: u32 = 10;
+
+/// Shared by all workers.
+#[expect(missing_debug_implementations, reason = "holds secrets and pools")]
+pub struct State {
+    /// The configuration.
+    pub config: Config,
+    /// The database.
+    pub db: Db,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// The secret key.
+    pub secret: SecretKey,
+    /// The link table.
+    pub links: Arc<Links>,
+    /// Where touches go before the answer.
+    pub journal: Journal,
+    /// What loads them.
+    pub writer: WriterHandle,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Whether the server wants requests.
+    pub is_ready: AtomicBool,
+    /// Whether visitors get a cookie.
+    pub cookies_on: AtomicBool,
+    /// The token of the link that creates the first administrator; gone once used.
+    pub set_up_token: Mutex<Option<String>>,
+    /// Limits attempts to sign in, by client address.
+    pub sign_in_limit: DefaultKeyedRateLimiter<String>,
+    /// Limits reports of hw.js, by client address.
+    pub collect_limit: DefaultKeyedRateLimiter<String>,
+}
+
+impl State {
+    /// Limiters for a configuration: sign-in and hw.js.
+    pub fn limits(config: &Config) -> (DefaultKeyedRateLimiter<String>, DefaultKeyedRateLimiter<String>) {
+        let per_minute = |n: u32| RateLimiter::keyed(Quota::per_minute(NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN)));
+        (per_minute(SIGN_INS_PER_MINUTE), per_minute(config.tracking.collect_per_minute))
+    }
+
+    /// Whether a visitor cookie is set and read, at this moment.
+    pub fn cookie_policy(&self) -> CookiePolicy {
+        if self.cookies_on.load(Ordering::Relaxed) { CookiePolicy::On } else { CookiePolicy::Off }
+    }
+
+    /// Applies the configuration and the administrator's stored decision.
+    pub fn decide_cookies(&self, decision: Option<&str>) {
+        let on = match self.config.tracking.visitor_cookie {
+            VisitorCookie::On => true,
+            VisitorCookie::Off => false,
+            VisitorCookie::Ask => decision == Some("on"),
+        };
+        self.cookies_on.store(on, Ordering::Relaxed);
+    }
+
+    /// Which privacy signals count.
+    pub fn privacy(&self) -> PrivacyPolicy {
+        PrivacyPolicy { honours_gpc: self.config.tracking.honour_gpc, honours_dnt: self.config.tracking.honour_dnt }
+    }
+
+    /// Whether pages and cookies travel over TLS.
+    pub fn is_https(&self) -> bool {
+        self.config.server.public_url.starts_with("https://")
+    }
+
+    /// The address of a path on this server.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.config.server.public_url)
+    }
+
+    /// What intake needs.
+    pub fn intake(&self) -> IntakeContext {
+        IntakeContext { secret: self.secret.clone(), person_namespace: self.config.intake.person_namespace.clone() }
+    }
+
+    /// Loads changed links at once, off the event loop, so that an edit here is live with its answer.
+    pub async fn refresh_links(&self) {
+        let links = Arc::clone(&self.links);
+        let refreshed = tokio::task::spawn_blocking(move || links.refresh_if_changed()).await;
+        if let Ok(Err(why)) = refreshed {
+            tracing::warn!(error = %why, "the link table could not be refreshed; the next poll will");
+        }
+    }
+
+    /// The set-up token, if set-up is still open.
+    pub fn open_set_up(&self) -> Option<String> {
+        self.set_up_token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Closes set-up.
+    pub fn close_set_up(&self) {
+        *self.set_up_token.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}

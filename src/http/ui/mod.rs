@@ -1,0 +1,6 @@
+//! The pages.
+
+use actix_web::web::ServiceConfig;
+
+/// Registers the pages.
+pub(super) fn configure(_service: &mut ServiceConfig) {}
