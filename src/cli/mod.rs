@@ -210,7 +210,7 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 /// A plain table for lists.
 fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
+    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED).set_header(header.to_vec());
     for row in rows {
         table.add_row(row);
     }

@@ -10,7 +10,7 @@ pub fn report(report: &Report) -> String {
     let p = &report.parameters;
     let shown: Vec<_> = COLUMNS.iter().filter(|c| c.is_shown).collect();
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     let mut header = vec![Cell::new(capitalised(p.by.as_str()))];
     header.extend(shown.iter().map(|c| right(c.heading.to_owned())));
