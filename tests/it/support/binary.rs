@@ -74,3 +74,21 @@ impl Drop for Process {
         let _waited = self.child.wait();
     }
 }
+
+/// Runs a command of the binary on the data of a server that runs in this process.
+pub(crate) fn output_in(app: &super::TestApp, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+    command.env_clear().current_dir(app.dir.path()).args(arguments);
+    command.arg("--set").arg(format!("data.dir={}", app.dir.path().display()));
+    if !app.db.url().is_empty() {
+        command.arg("--set").arg(format!("database.url={}", app.db.url()));
+    }
+    command.output().expect("the binary runs")
+}
+
+/// The same, for a command that must succeed; answers its standard output.
+pub(crate) fn run_in(app: &super::TestApp, arguments: &[&str]) -> String {
+    let output = output_in(app, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("utf-8")
+}

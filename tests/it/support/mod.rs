@@ -16,7 +16,7 @@ use headwater::secret::sha256;
 use headwater::store::access;
 use serde_json::{Value, json};
 
-pub(crate) use client::{BROWSER, Client, Reply};
+pub(crate) use client::{Client, Reply};
 pub(crate) use database::{Backend, TestDb};
 
 /// Where the driven clock of every test begins.
