@@ -525,7 +525,7 @@ mod tests {
             all.extend_from_slice(facts);
             People::resolve(&all).cluster(p(2))
         };
-        assert_eq!(with(&[merge.clone()]), p(1));
+        assert_eq!(with(std::slice::from_ref(&merge)), p(1));
         assert_eq!(with(&[merge.clone(), unmerge.clone()]), p(2));
         assert_eq!(with(&[unmerge.clone(), merge]), p(1), "the last word counts");
         assert_eq!(with(&[unmerge]), p(2));

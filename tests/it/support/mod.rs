@@ -26,25 +26,24 @@ pub(crate) const START: &str = "2026-03-02T12:00:00Z";
 macro_rules! on_both {
     ($($(#[$doc:meta])* fn $name:ident($app:ident) $body:block)+) => {
         $(
-            mod $name {
-                use super::*;
-                use crate::support::{Backend, TestApp};
+            $(#[$doc])*
+            fn $name(mut $app: $crate::support::TestApp) {
+                // Not every test changes the bench itself.
+                let _ = &mut $app;
+                $body
+            }
 
-                $(#[$doc])*
-                fn check(mut $app: TestApp) {
-                    // Not every test changes the bench itself.
-                    let _ = &mut $app;
-                    $body
-                }
+            mod $name {
+                use $crate::support::{Backend, TestApp};
 
                 #[test]
                 fn sqlite() {
-                    check(TestApp::start(Backend::Sqlite));
+                    super::$name(TestApp::start(Backend::Sqlite));
                 }
 
                 #[test]
                 fn postgres() {
-                    check(TestApp::start(Backend::Postgres));
+                    super::$name(TestApp::start(Backend::Postgres));
                 }
             }
         )+
