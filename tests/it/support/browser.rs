@@ -1,4 +1,4 @@
-//! A real browser: Chromium by WebDriver, and a small web site for it to visit.
+//! A real browser: Chromium by `WebDriver`, and a small web site for it to visit.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,7 +16,7 @@ use super::client::{BROWSER, Client};
 
 /// How long a page, a report or the writer may take.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// The key that WebDriver gives an element's reference.
+/// The key that `WebDriver` gives an element's reference.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// Asks again until there is an answer; panics with `what` at the deadline.
@@ -31,7 +31,7 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
     }
 }
 
-/// A Chromium with a profile of its own, and the ChromeDriver that drives it. Gone when dropped.
+/// A Chromium with a profile of its own, and the `chromedriver` that drives it. Gone when dropped.
 pub(crate) struct Browser {
     driver: Child,
     /// Kept open: a driver that cannot print ends.
@@ -186,7 +186,7 @@ impl Drop for Browser {
     }
 }
 
-/// The port that ChromeDriver says it took.
+/// The port that `chromedriver` says it took.
 fn port_of(output: &mut impl BufRead) -> u16 {
     let mut line = String::new();
     while output.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
