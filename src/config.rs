@@ -44,6 +44,8 @@ pub struct Server {
     pub bind: String,
     /// The public address; empty until [`Config::load`] has filled it in.
     pub public_url: String,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<std::net::IpAddr>,
     /// Threads; 0 is one a core.
     pub workers: usize,
     /// Deadline of a stop.
@@ -259,6 +261,32 @@ fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The program's arguments with every `--set` moved to the front, where the parser sees them all: of a flag given
+/// before and after the command it would keep the later ones only.
+pub fn arguments() -> Vec<String> {
+    hoist_settings(std::env::args().collect())
+}
+
+fn hoist_settings(arguments: Vec<String>) -> Vec<String> {
+    let mut all = arguments.into_iter();
+    let mut front: Vec<String> = all.next().into_iter().collect();
+    let mut rest = Vec::new();
+    while let Some(argument) = all.next() {
+        match argument.as_str() {
+            // What follows is no flag of ours.
+            "--" => {
+                rest.push(argument);
+                rest.extend(all.by_ref());
+            }
+            "--set" => front.extend([argument].into_iter().chain(all.next())),
+            flag if flag.starts_with("--set=") => front.push(argument),
+            _ => rest.push(argument),
+        }
+    }
+    front.append(&mut rest);
+    front
+}
+
 fn defaults() -> Result<toml::Table, Fault> {
     DEFAULT_TOML.parse().map_err(|e: toml::de::Error| Fault::new("config", "config-malformed", e.to_string()))
 }
@@ -363,6 +391,17 @@ mod tests {
         ] {
             assert!(Config::with(&[set(key, value)]).is_err(), "{key}");
         }
+    }
+
+    #[test]
+    fn settings_count_on_either_side_of_the_command() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(
+            hoist_settings(words("hw --set a.b=1 serve --json --set c.d=2 --set=e.f=3")),
+            words("hw --set a.b=1 --set c.d=2 --set=e.f=3 serve --json")
+        );
+        assert_eq!(hoist_settings(words("hw x -- --set y")), words("hw x -- --set y"));
+        assert_eq!(hoist_settings(words("hw --set")), words("hw --set"));
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl Context {
 
 /// Runs the program; the exit code is 0, 1 for a failure, or 2 for a command line that cannot be read.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(crate::config::arguments());
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

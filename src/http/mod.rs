@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod auth;
+mod client_address;
 mod health;
 mod hooks;
 pub mod metrics;

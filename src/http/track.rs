@@ -19,6 +19,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use governor::clock::{Clock as _, DefaultClock};
 use serde::Deserialize;
 
+use super::client_address::client_address;
 use super::metrics::Metrics;
 use super::state::State;
 use crate::domain::ids::VisitorId;
@@ -267,7 +268,8 @@ fn allowed_origin(request: &HttpRequest, state: &State) -> Option<String> {
 }
 
 fn admit(request: &HttpRequest, state: &State) -> Result<(), u64> {
-    let address = request.peer_addr().map(|a| a.ip().to_string()).unwrap_or_default();
+    let address =
+        client_address(request, &state.config.server.trusted_proxies).map(|a| a.to_string()).unwrap_or_default();
     state
         .collect_limit
         .check_key(&address)
