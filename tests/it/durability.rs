@@ -342,7 +342,7 @@ fn clicks_without_database(client: &Client, answered: &mut Vec<String>) {
         let asked = Instant::now();
         answered.push(click(client).expect("an answer"));
         // Far below the seconds for which anything that asks the database waits here.
-        assert!(asked.elapsed() < Duration::from_millis(900), "a redirect took {:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(2), "a redirect took {:?}", asked.elapsed());
     }
 }
 
@@ -350,7 +350,7 @@ fn clicks_without_database(client: &Client, answered: &mut Vec<String>) {
 fn redirects_go_on_while_postgres_is_away() {
     let postgres = OwnPostgres::start();
     let site = Site::new(&postgres.url);
-    let process = site.start(&["database.wait_ms=1000"]);
+    let process = site.start(&["database.wait_ms=2500"]);
     let client = process.client(&site.key);
     let mut answered = vec![click(&client).expect("an answer")];
     postgres.ctl("stop");
@@ -374,7 +374,7 @@ fn redirects_go_on_while_postgres_is_away() {
 #[test]
 fn a_locked_sqlite_file_holds_up_writes_and_no_redirect() {
     let site = Site::new("");
-    let process = site.start(&["database.wait_ms=1000"]);
+    let process = site.start(&["database.wait_ms=2500"]);
     let client = process.client(&site.key);
     let mut answered = vec![click(&client).expect("an answer")];
     wait_settled(&client, 20);
