@@ -50,7 +50,7 @@ pub enum StartError {
     #[error("{0}")]
     Journal(#[from] crate::tracking::journal::OpenError),
     /// The listener.
-    #[error("cannot listen on {address}: {why}; is another server running there? set server.bind to another port")]
+    #[error("server.bind: cannot listen on {address}: {why}; {}", bind_remedy(why))]
     Bind {
         /// `server.bind`.
         address: String,
@@ -60,6 +60,16 @@ pub enum StartError {
     /// Anything else of the system.
     #[error("{0}")]
     Io(#[from] io::Error),
+}
+
+fn bind_remedy(why: &io::Error) -> &'static str {
+    match why.kind() {
+        io::ErrorKind::AddrInUse => "another program listens there: stop it, or set server.bind to another port",
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a right of their own: set server.bind to another port"
+        }
+        _ => "give an address of this machine and a port, such as 127.0.0.1:8080 or 0.0.0.0:8080",
+    }
 }
 
 /// The database and the key, as every command needs them.

@@ -198,21 +198,21 @@ impl Config {
         if is_named || path.exists() {
             merge_file(&mut table, path)?;
         }
-        merge_environment(&mut table);
-        override_keys(&mut table, overrides)?;
-        Self::finish(table)
+        merge_environment(&mut table)?;
+        Self::finish(table, overrides)
     }
 
     /// The defaults with overrides alone, for tests that must not see a machine's file or environment.
     pub fn with(overrides: Overrides<'_>) -> Result<Self, Fault> {
-        let mut table = defaults()?;
-        override_keys(&mut table, overrides)?;
-        Self::finish(table)
+        Self::finish(defaults()?, overrides)
     }
 
-    fn finish(table: toml::Table) -> Result<Self, Fault> {
-        let mut config: Self =
-            table.try_into().map_err(|e| Fault::new("config", "config-value", one_line(&e.to_string())))?;
+    fn finish(mut table: toml::Table, overrides: Overrides<'_>) -> Result<Self, Fault> {
+        for (key, value) in overrides {
+            let (section, name) = key.split_once('.').unwrap_or((key, ""));
+            set(&mut table, section, name, value, "--set")?;
+        }
+        let mut config: Self = table.try_into().map_err(|e| wrong_value(&e))?;
         if config.server.public_url.is_empty() {
             config.server.public_url = format!("http://{}", config.server.bind);
         }
@@ -293,24 +293,59 @@ fn defaults() -> Result<toml::Table, Fault> {
 
 fn merge_file(table: &mut toml::Table, path: &Path) -> Result<(), Fault> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Fault::new("config", "config-unreadable", format!("cannot read {shown}: {e}")))?;
-    let file: toml::Table =
-        text.parse().map_err(|e: toml::de::Error| Fault::new("config", "config-malformed", format!("{shown}: {e}")))?;
-    let origin = shown.to_string();
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Fault::new(
+            "config",
+            "config-unreadable",
+            format!("cannot read {shown}: {e}; correct --config, or leave it out"),
+        )
+    })?;
+    let file: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+        let line = text.get(..e.span().map_or(0, |s| s.start)).unwrap_or_default().matches('\n').count() + 1;
+        let why = one_line(e.message());
+        Fault::new("config", "config-malformed", format!("{shown}, line {line} is not TOML: {why}"))
+    })?;
+    let shown = shown.to_string();
     for (section, keys) in file {
-        for (key, value) in keys.as_table().cloned().unwrap_or_default() {
-            known_key(table, &section, &key, &origin)?;
-            if let Some(known) = table.get_mut(&section).and_then(toml::Value::as_table_mut) {
-                known.insert(key, value);
+        let known = known_keys(table, &section, &shown)?;
+        let toml::Value::Table(keys) = keys else {
+            let why = format!("{shown}: it is a section; write [{section}] and its keys below it");
+            return Err(Fault::new(section, "config-key", why));
+        };
+        for (key, value) in keys {
+            if !known.contains_key(&key) {
+                return Err(no_such_key(&section, &key, known, &shown));
             }
+            known.insert(key, value);
         }
     }
     Ok(())
 }
 
+/// The keys of a section; `whence` names who asks for it.
+fn known_keys<'a>(table: &'a mut toml::Table, section: &str, whence: &str) -> Result<&'a mut toml::Table, Fault> {
+    let sections = table.keys().cloned().collect::<Vec<_>>().join(", ");
+    table.get_mut(section).and_then(toml::Value::as_table_mut).ok_or_else(|| {
+        Fault::new(section, "config-key", format!("{whence}: there is no such section; use one of {sections}"))
+    })
+}
+
+fn no_such_key(section: &str, key: &str, known: &toml::Table, whence: &str) -> Fault {
+    let keys = known.keys().cloned().collect::<Vec<_>>().join(", ");
+    let why = format!("{whence}: there is no such key; [{section}] has {keys}");
+    Fault::new(format!("{section}.{key}"), "config-key", why)
+}
+
+/// A value of the wrong type, by the key that toml names on a line of its own.
+fn wrong_value(error: &toml::de::Error) -> Fault {
+    let text = error.to_string();
+    let (why, key) = text.trim().rsplit_once("\nin `").unwrap_or((text.trim(), "config"));
+    let why = format!("{}; config/default.toml shows its form", one_line(why));
+    Fault::new(key.trim_end_matches('`'), "config-value", why)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-fn merge_environment(table: &mut toml::Table) {
+fn merge_environment(table: &mut toml::Table) -> Result<(), Fault> {
     let keys: Vec<(String, String)> = table
         .iter()
         .flat_map(|(s, keys)| {
@@ -319,47 +354,18 @@ fn merge_environment(table: &mut toml::Table) {
         .collect();
     for (section, key) in keys {
         if let Ok(value) = std::env::var(format!("HEADWATER_{}_{}", section.to_uppercase(), key.to_uppercase())) {
-            set(table, &section, &key, &value);
+            set(table, &section, &key, &value, "environment")?;
         }
-    }
-}
-
-/// Applies `section.key` settings; a key that the defaults do not have is refused by name.
-fn override_keys(table: &mut toml::Table, overrides: Overrides<'_>) -> Result<(), Fault> {
-    for (key, value) in overrides {
-        let (section, name) = key.split_once('.').unwrap_or((key, ""));
-        known_key(table, section, name, "the command line")?;
-        set(table, section, name, value);
     }
     Ok(())
 }
 
-/// Refuses a section or key that the defaults do not have.
-fn known_key(table: &toml::Table, section: &str, key: &str, origin: &str) -> Result<(), Fault> {
-    let Some(keys) = table.get(section).and_then(toml::Value::as_table) else {
-        let sections = table.keys().cloned().collect::<Vec<_>>().join(", ");
-        return Err(Fault::new(
-            section,
-            "config-key",
-            format!("{origin}: there is no such section; there are {sections}"),
-        ));
-    };
-    if keys.contains_key(key) {
-        return Ok(());
-    }
-    let names = keys.keys().cloned().collect::<Vec<_>>().join(", ");
-    Err(Fault::new(
-        format!("{section}.{key}"),
-        "config-key",
-        format!("{origin}: there is no such key; [{section}] has {names}"),
-    ))
-}
-
-/// Sets a key from text, in the type that its default has.
-fn set(table: &mut toml::Table, section: &str, key: &str, text: &str) {
-    let Some(keys) = table.get_mut(section).and_then(toml::Value::as_table_mut) else { return };
+/// Sets a known key from text, in the type that its default has.
+fn set(table: &mut toml::Table, section: &str, key: &str, text: &str, whence: &str) -> Result<(), Fault> {
+    let keys = known_keys(table, section, whence)?;
     let value = match keys.get(key) {
-        Some(toml::Value::String(_)) | None => toml::Value::String(text.to_owned()),
+        None => return Err(no_such_key(section, key, keys, whence)),
+        Some(toml::Value::String(_)) => toml::Value::String(text.to_owned()),
         Some(_) => format!("v = {text}")
             .parse::<toml::Table>()
             .ok()
@@ -367,6 +373,7 @@ fn set(table: &mut toml::Table, section: &str, key: &str, text: &str) {
             .unwrap_or_else(|| toml::Value::String(text.to_owned())),
     };
     keys.insert(key.to_owned(), value);
+    Ok(())
 }
 
 #[cfg(test)]

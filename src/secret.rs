@@ -28,10 +28,11 @@ const FINGERPRINT: &str = "secret_fingerprint";
 
 /// A database that needs a key which is not here.
 pub fn wrong_key() -> StoreError {
-    StoreError::Unavailable(
-        "this database was made with another secret key; put its secret.key back into the data directory, or set HEADWATER_SECRET"
-            .into(),
-    )
+    StoreError::refused(Fault::new(
+        "secret.key",
+        "secret-other",
+        "this database was made with another secret key; put that one's secret.key back into the data directory, or set HEADWATER_SECRET to it",
+    ))
 }
 
 /// The master key.
@@ -48,13 +49,20 @@ impl SecretKey {
     /// Takes the key from the environment's text, else from the data directory; `None` where there is none yet.
     pub fn load(data_dir: &Path, from_environment: Option<&str>) -> Result<Option<Self>, Fault> {
         if let Some(text) = from_environment {
-            return Self::parse(text).map(Some);
+            return Self::parse(text, "HEADWATER_SECRET").map(Some);
         }
         let path = data_dir.join("secret.key");
         match std::fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&text).map(Some),
+            Ok(text) => Self::parse(&text, &path.display().to_string()).map(Some),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Fault::new("data.dir", "secret-unreadable", format!("cannot read {}: {e}", path.display()))),
+            Err(e) => Err(Fault::new(
+                "data.dir",
+                "secret-unreadable",
+                format!(
+                    "cannot read {}: {e}; give this user the right to read it, or restore it from backup",
+                    path.display()
+                ),
+            )),
         }
     }
 
@@ -63,14 +71,21 @@ impl SecretKey {
         let path = data_dir.join("secret.key");
         let key = Self(rand::random());
         write_private(&path, &STANDARD.encode(key.0)).map_err(|e| {
-            Fault::new("data.dir", "secret-unwritable", format!("cannot write {}: {e}", path.display()))
+            Fault::new(
+                "data.dir",
+                "secret-unwritable",
+                format!(
+                    "cannot write {}: {e}; give this user the right to write there, or set data.dir",
+                    path.display()
+                ),
+            )
         })?;
         Ok(key)
     }
 
-    fn parse(text: &str) -> Result<Self, Fault> {
+    fn parse(text: &str, whence: &str) -> Result<Self, Fault> {
         STANDARD.decode(text.trim()).ok().and_then(|b| b.try_into().ok()).map(Self).ok_or_else(|| Fault::new(
-            "HEADWATER_SECRET", "secret-malformed", "the secret key is not 32 bytes in base64; restore it from backup, or make one with `head -c 32 /dev/urandom | base64`"))
+            whence, "secret-malformed", "the secret key is not 32 bytes in base64; restore it from backup, or make one with `head -c 32 /dev/urandom | base64`"))
     }
 
     /// The keyed hash under which an address joins: HMAC-SHA-256 in hex of the trimmed, lower-cased address.

@@ -1,5 +1,7 @@
 //! Logging. Messages are readable alone, ids stand as fields; never an address, a click id or a body.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
@@ -7,9 +9,18 @@ use crate::domain::fault::Fault;
 
 /// Starts logging to standard error. A second call in one process changes nothing.
 pub fn start(log: &Log) -> Result<(), Fault> {
-    let filter = EnvFilter::try_new(&log.level)
-        .map_err(|e| Fault::new("log.level", "config-value", format!("it is not a filter ({e}); use info or debug")))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let filter = EnvFilter::try_new(&log.level).map_err(|e| {
+        Fault::new(
+            "log.level",
+            "config-value",
+            format!("it is not a filter ({e}); use error, warn, info, debug or trace"),
+        )
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     let started = match log.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),

@@ -3,6 +3,7 @@
 //! An API key is 256 random bits, stored as SHA-256. A password is stored as
 //! argon2id. A permission stands in a handler's type: `Can<LinksWrite>`.
 
+use std::any::TypeId;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -143,16 +144,21 @@ permission!(
     /// Configure endpoints and work the inbox.
     EndpointsWrite = EndpointsWrite);
 
-/// A caller of the API who may do `P`.
+/// A caller of the API who may do `P`, and what they sent.
+///
+/// The body or the query is read here, after the permission: as an argument of its own actix reads it at the same
+/// time, and somebody without a key would be told what is wrong with it.
 #[derive(Debug)]
-pub struct Can<P> {
+pub struct Can<P, T = ()> {
     /// Who, for the record.
     pub author: Author,
+    /// What they sent.
+    pub input: T,
     scopes: Vec<Scope>,
     permission: PhantomData<P>,
 }
 
-impl<P> Can<P> {
+impl<P, T> Can<P, T> {
     /// Requires a further scope, where only the stored thing says which one.
     pub fn require(&self, scope: Scope) -> Result<(), Problem> {
         let name = self.author.name.strip_prefix("key:").unwrap_or(&self.author.name);
@@ -160,15 +166,18 @@ impl<P> Can<P> {
     }
 }
 
-impl<P: Permission> FromRequest for Can<P> {
-    type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+impl<P: Permission, T: FromRequest + 'static> FromRequest for Can<P, T> {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
 
-    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
+        // A handler that reads the body itself keeps it.
+        let mut payload = if TypeId::of::<T>() == TypeId::of::<()>() { Payload::None } else { payload.take() };
         Box::pin(async move {
             let (author, scopes) = require(&request, P::ANY_OF).await?;
-            Ok(Self { author, scopes, permission: PhantomData })
+            let input = T::from_request(&request, &mut payload).await.map_err(Into::into)?;
+            Ok(Self { author, input, scopes, permission: PhantomData })
         })
     }
 }

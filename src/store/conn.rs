@@ -34,7 +34,7 @@ impl Conn {
     pub(super) fn open_sqlite(path: &str, access: Access) -> Result<Self, StoreError> {
         let mut c = SqliteConnection::establish(path).map_err(|e| {
             StoreError::Unavailable(format!(
-                "cannot open {path}: {e}; check that it exists and may be read and written"
+                "cannot open {path}: {e}; it must be a file in a directory that exists, and this user must have the right to write both"
             ))
         })?;
         // The timeout first, as the next statement may already meet a lock.
@@ -42,7 +42,11 @@ impl Conn {
         if access == Access::ReadOnly {
             c.batch_execute("PRAGMA query_only = ON")?;
         } else {
-            c.batch_execute("PRAGMA journal_mode = WAL")?;
+            c.batch_execute("PRAGMA journal_mode = WAL").map_err(|e| {
+                StoreError::Unavailable(format!(
+                    "cannot use {path}: {e}; it must be a SQLite file that this user may write, in a directory that this user may write"
+                ))
+            })?;
         }
         c.batch_execute("PRAGMA synchronous = FULL")?;
         c.batch_execute("PRAGMA foreign_keys = ON")?;
@@ -53,7 +57,7 @@ impl Conn {
     /// Opens a PostgreSQL connection; the URL's password never appears in an error.
     pub(super) fn open_postgres(url: &str) -> Result<Self, StoreError> {
         let mut c = PgConnection::establish(url)
-            .map_err(|e| StoreError::Unavailable(format!("cannot reach PostgreSQL: {}", e.to_string().trim())))?;
+            .map_err(|e| StoreError::Unavailable(format!("cannot reach PostgreSQL: {}", without_password(&e, url))))?;
         c.batch_execute("SET TIME ZONE 'UTC'; SET lock_timeout = '10s'; SET statement_timeout = '120s'")?;
         Ok(Self::Postgres(c))
     }
@@ -61,6 +65,11 @@ impl Conn {
     /// Whether the database answers.
     pub fn ping(&mut self) -> Result<(), StoreError> {
         on!(self, c => c.batch_execute("SELECT 1")).map_err(Into::into)
+    }
+
+    /// Writes what stands there already. A SQLite file that may only be read opens, and even begins a transaction.
+    pub(super) fn prove_writable(&mut self) -> Result<(), StoreError> {
+        on!(self, c => c.batch_execute("UPDATE ledger_clock SET last_at = last_at")).map_err(Into::into)
     }
 
     /// Runs `work` in a transaction; SQLite takes its write lock at once, so that two writers queue instead of failing.
@@ -104,6 +113,21 @@ impl Conn {
         let idle = |status: &TransactionManagerStatus| matches!(status.transaction_depth(), Ok(None));
         !on!(self, c => idle(AnsiTransactionManager::transaction_manager_status_mut(c)))
     }
+}
+
+/// libpq's message on one line. It cites the part of an address that it cannot read, and that may be of the password.
+fn without_password(error: &diesel::ConnectionError, url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let password =
+        rest.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).map_or("", |(_, password)| password);
+    let is_hex = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_escaped = url.split('%').skip(1).all(|part| part.get(..2).is_some_and(is_hex));
+    let text = error.to_string();
+    if !is_escaped || password.contains(['@', ':', '/', '?', '#', '[', ']', ' ']) || text.contains("query parameter") {
+        return "database.url cannot be read; special characters of a password need percent form, such as %40 for @"
+            .into();
+    }
+    text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// What a SQLite connection may do.

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::r2d2::{ManageConnection, Pool};
+use diesel::r2d2::{ManageConnection, NopErrorHandler, Pool};
 use tokio::sync::Semaphore;
 
 use super::conn::{Access, Conn};
 use super::error::StoreError;
 use super::migrate;
+use crate::domain::fault::Fault;
 
 /// Where the database is and how it is used.
 #[derive(Debug, Clone)]
@@ -45,6 +46,7 @@ impl Db {
         let target = Target::of(options)?;
         let mut first = target.connect(Access::ReadWrite)?;
         migrate::run(&mut first)?;
+        first.transaction(Conn::prove_writable).map_err(|e| target.not_writable(e))?;
         drop(first);
         let readers = options.connections.max(1);
         let pool = |access, size| {
@@ -53,6 +55,8 @@ impl Db {
                 // None ahead of need: a short command must not end while a thread still shakes hands over TLS.
                 .min_idle(Some(0))
                 .connection_timeout(options.wait)
+                // Who asked for a connection is told what failed; r2d2 would log every attempt as well.
+                .error_handler(Box::new(NopErrorHandler))
                 .test_on_check_out(matches!(target, Target::Postgres(_)))
                 .build(Manager { target: target.clone(), access })
                 .map_err(|e| StoreError::Unavailable(e.to_string()))
@@ -141,15 +145,30 @@ impl Target {
             return Ok(Self::Postgres(with_system_roots(url)));
         }
         let Some(path) = url.strip_prefix("sqlite:") else {
-            return Err(StoreError::Unavailable("database.url must begin with sqlite: or postgres://".into()));
+            let why = "it must begin with sqlite: or postgres://, or be empty for SQLite in data.dir";
+            return Err(StoreError::refused(Fault::new("database.url", "database-url", why)));
         };
         match path.strip_suffix("?mode=rwc") {
             Some(create) => Ok(Self::Sqlite(create.to_owned())),
             None if Path::new(path).exists() => Ok(Self::Sqlite(path.to_owned())),
             // A typing error must not start an empty database beside the real one.
-            None => Err(StoreError::Unavailable(format!(
-                "the SQLite file {path} does not exist; correct database.url, or add ?mode=rwc to create it"
+            None => Err(StoreError::refused(Fault::new(
+                "database.url",
+                "database-missing",
+                format!("the SQLite file {path} does not exist; correct the path, or add ?mode=rwc to create it"),
             ))),
+        }
+    }
+
+    /// A database that may only be read would let clicks pile up in the journal.
+    fn not_writable(&self, error: StoreError) -> StoreError {
+        let (what, remedy) = match self {
+            Self::Sqlite(path) => (path.as_str(), "give this user the right to write the file and its directory"),
+            Self::Postgres(_) => ("PostgreSQL", "connect to the primary, as a user who may write"),
+        };
+        match error {
+            StoreError::Busy(_) => error,
+            other => StoreError::Unavailable(format!("cannot write {what}: {}; {remedy}", other.cause())),
         }
     }
 

@@ -36,6 +36,14 @@ impl StoreError {
         Self::Refused(vec![fault])
     }
 
+    /// What the database said, without the words around it.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::Busy(why) | Self::Unavailable(why) | Self::Corrupt(why) | Self::Other(why) => why.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the same call may work later, without change.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Busy(_) | Self::Unavailable(_))

@@ -18,14 +18,24 @@ mod costs;
 #[cfg(test)]
 mod demo_figures;
 #[cfg(test)]
+mod durability;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod postgres_tls;
+#[cfg(test)]
 mod redirect;
 #[cfg(test)]
 mod report;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod start_up;
+#[cfg(test)]
+mod surface;
 #[cfg(test)]
 mod tracking;

@@ -71,16 +71,15 @@ pub struct CostsStored {
 #[utoipa::path(post, path = "/api/v1/costs", tag = "costs", request_body = CostsBody,
     responses((status = 201, body = CostsStored), (status = 422, body = ProblemBody)))]
 pub(crate) async fn post_costs(
-    caller: Can<CostsWrite>,
+    Can { author, input: body, .. }: Can<CostsWrite, Json<CostsBody>>,
     state: Data<State>,
-    body: Json<CostsBody>,
 ) -> Result<HttpResponse, Problem> {
     let body = body.into_inner();
     if body.costs.is_empty() || body.costs.len() > 10_000 {
         return Err(Fault::new("costs", "batch-size", format!("{} costs; send 1 to 10000", body.costs.len())).into());
     }
     let source = Source::parse(body.source.as_deref().unwrap_or("api"))?;
-    let stored = state.db.write(move |conn| edit_costs::add(conn, &body.costs, &source, "api", &caller.author)).await?;
+    let stored = state.db.write(move |conn| edit_costs::add(conn, &body.costs, &source, "api", &author)).await?;
     Ok(HttpResponse::Created().json(CostsStored { batch: stored.batch, added: stored.added }))
 }
 

@@ -82,9 +82,8 @@ pub(crate) async fn list_endpoints(
 #[utoipa::path(post, path = "/api/v1/endpoints", tag = "endpoints", request_body = EndpointBody,
     responses((status = 201, body = EndpointView), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub(crate) async fn create_endpoint(
-    _caller: Can<EndpointsWrite>,
+    Can { input: body, .. }: Can<EndpointsWrite, Json<EndpointBody>>,
     state: Data<State>,
-    body: Json<EndpointBody>,
 ) -> Result<HttpResponse, Problem> {
     let body = body.into_inner();
     let draft = EndpointDraft {
@@ -104,10 +103,9 @@ pub(crate) async fn create_endpoint(
 #[utoipa::path(put, path = "/api/v1/endpoints/{id}/mapping", tag = "endpoints", params(("id" = String, Path)), request_body = Object,
     responses((status = 204), (status = 422, body = ProblemBody)))]
 pub(crate) async fn set_mapping(
-    _caller: Can<EndpointsWrite>,
+    Can { input: body, .. }: Can<EndpointsWrite, Json<serde_json::Value>>,
     state: Data<State>,
     path: Path<String>,
-    body: Json<serde_json::Value>,
 ) -> Result<HttpResponse, Problem> {
     let (id, mapping): (EndpointId, String) = (path.parse()?, body.to_string());
     state.db.write(move |conn| edit_endpoints::set_mapping(conn, id, &mapping)).await?;
@@ -152,9 +150,8 @@ pub struct InboxQuery {
 /// Lists items of deliveries, newest first.
 #[utoipa::path(get, path = "/api/v1/deliveries", tag = "endpoints", params(InboxQuery), responses((status = 200, body = Listed<DeliveryView>)))]
 pub(crate) async fn list_deliveries(
-    _caller: Can<EndpointsWrite>,
+    Can { input: query, .. }: Can<EndpointsWrite, Query<InboxQuery>>,
     state: Data<State>,
-    query: Query<InboxQuery>,
 ) -> Result<Json<Listed<DeliveryView>>, Problem> {
     let verdict: Option<Verdict> =
         query.status.as_deref().map(str::parse).transpose().map_err(|f: Fault| f.named("status"))?;

@@ -133,16 +133,15 @@ pub(crate) async fn list_channels(
 #[utoipa::path(post, path = "/api/v1/channels", tag = "links", request_body = ChannelDraft,
     responses((status = 201, body = ChannelView), (status = 409, body = crate::http::problem::ProblemBody), (status = 422, body = crate::http::problem::ProblemBody)))]
 pub(crate) async fn create_channel(
-    caller: Can<LinksWrite>,
+    Can { author, input: body, .. }: Can<LinksWrite, Json<ChannelDraft>>,
     state: Data<State>,
-    body: Json<ChannelDraft>,
 ) -> Result<HttpResponse, Problem> {
     let draft = body.into_inner();
     let (codes, label) = draft.check().map_err(Problem::invalid)?;
     let channel = state
         .db
         .write(move |conn| {
-            let id = labels::create_channel(conn, &codes, &label, draft.similar(), &caller.author)?;
+            let id = labels::create_channel(conn, &codes, &label, draft.similar(), &author)?;
             labels::channel(conn, id)
         })
         .await?;
@@ -153,10 +152,9 @@ pub(crate) async fn create_channel(
 #[utoipa::path(patch, path = "/api/v1/channels/{id}", tag = "links", request_body = ChannelChange, params(("id" = String, Path)),
     responses((status = 200, body = ChannelView), (status = 404, body = crate::http::problem::ProblemBody)))]
 pub(crate) async fn change_channel(
-    caller: Can<LinksWrite>,
+    Can { author, input: body, .. }: Can<LinksWrite, Json<ChannelChange>>,
     state: Data<State>,
     path: Path<String>,
-    body: Json<ChannelChange>,
 ) -> Result<Json<ChannelView>, Problem> {
     let (id, change): (ChannelId, _) = (path.parse()?, body.into_inner());
     let channel = state
@@ -164,7 +162,7 @@ pub(crate) async fn change_channel(
         .write(move |conn| {
             let effect = change.effect;
             let label = change.apply(labels::channel(conn, id)?.labels);
-            labels::revise_channel(conn, id, &label, effect, &caller.author)?;
+            labels::revise_channel(conn, id, &label, effect, &author)?;
             labels::channel(conn, id)
         })
         .await?;
@@ -255,16 +253,15 @@ pub(crate) async fn list_campaigns(
 #[utoipa::path(post, path = "/api/v1/campaigns", tag = "links", request_body = CampaignDraft,
     responses((status = 201, body = CampaignView), (status = 409, body = crate::http::problem::ProblemBody), (status = 422, body = crate::http::problem::ProblemBody)))]
 pub(crate) async fn create_campaign(
-    caller: Can<LinksWrite>,
+    Can { author, input: body, .. }: Can<LinksWrite, Json<CampaignDraft>>,
     state: Data<State>,
-    body: Json<CampaignDraft>,
 ) -> Result<HttpResponse, Problem> {
     let draft = body.into_inner();
     let (codes, label) = draft.check().map_err(Problem::invalid)?;
     let campaign = state
         .db
         .write(move |conn| {
-            let id = labels::create_campaign(conn, &codes, &label, draft.similar(), &caller.author)?;
+            let id = labels::create_campaign(conn, &codes, &label, draft.similar(), &author)?;
             labels::campaign(conn, id)
         })
         .await?;
@@ -275,10 +272,9 @@ pub(crate) async fn create_campaign(
 #[utoipa::path(patch, path = "/api/v1/campaigns/{id}", tag = "links", request_body = CampaignChange, params(("id" = String, Path)),
     responses((status = 200, body = CampaignView), (status = 404, body = crate::http::problem::ProblemBody)))]
 pub(crate) async fn change_campaign(
-    caller: Can<LinksWrite>,
+    Can { author, input: body, .. }: Can<LinksWrite, Json<CampaignChange>>,
     state: Data<State>,
     path: Path<String>,
-    body: Json<CampaignChange>,
 ) -> Result<Json<CampaignView>, Problem> {
     let (id, change): (CampaignId, _) = (path.parse()?, body.into_inner());
     let campaign = state
@@ -287,7 +283,7 @@ pub(crate) async fn change_campaign(
             let mut label = labels::campaign(conn, id)?.labels;
             label.name = change.name.unwrap_or(label.name);
             label.archived = change.archived.unwrap_or(label.archived);
-            labels::revise_campaign(conn, id, &label, change.effect, &caller.author)?;
+            labels::revise_campaign(conn, id, &label, change.effect, &author)?;
             labels::campaign(conn, id)
         })
         .await?;
@@ -401,9 +397,8 @@ pub(crate) async fn list_posts(_caller: Can<LinksRead>, state: Data<State>) -> R
 #[utoipa::path(post, path = "/api/v1/posts", tag = "links", request_body = PostDraft,
     responses((status = 201, body = PostView), (status = 409, body = crate::http::problem::ProblemBody), (status = 422, body = crate::http::problem::ProblemBody)))]
 pub(crate) async fn create_post(
-    caller: Can<LinksWrite>,
+    Can { author, input: body, .. }: Can<LinksWrite, Json<PostDraft>>,
     state: Data<State>,
-    body: Json<PostDraft>,
 ) -> Result<HttpResponse, Problem> {
     let draft = body.into_inner();
     let code = draft.code.parse().map_err(|f: Fault| Problem::from(f.named("code")))?;
@@ -414,7 +409,7 @@ pub(crate) async fn create_post(
     let post = state
         .db
         .write(move |conn| {
-            let id = labels::create_post(conn, &code, &label, &caller.author)?;
+            let id = labels::create_post(conn, &code, &label, &author)?;
             labels::post(conn, id)
         })
         .await?;
@@ -425,17 +420,16 @@ pub(crate) async fn create_post(
 #[utoipa::path(patch, path = "/api/v1/posts/{id}", tag = "links", request_body = PostChange, params(("id" = String, Path)),
     responses((status = 200, body = PostView), (status = 404, body = crate::http::problem::ProblemBody)))]
 pub(crate) async fn change_post(
-    caller: Can<LinksWrite>,
+    Can { author, input: body, .. }: Can<LinksWrite, Json<PostChange>>,
     state: Data<State>,
     path: Path<String>,
-    body: Json<PostChange>,
 ) -> Result<Json<PostView>, Problem> {
     let (id, change): (PostId, _) = (path.parse()?, body.into_inner());
     let post = state
         .db
         .write(move |conn| {
             let label = change.labels.apply(labels::post(conn, id)?.labels)?;
-            labels::revise_post(conn, id, &label, change.effect, &caller.author)?;
+            labels::revise_post(conn, id, &label, change.effect, &author)?;
             labels::post(conn, id)
         })
         .await?;

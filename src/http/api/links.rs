@@ -135,9 +135,8 @@ pub struct LinkQuery {
 /// Lists links, newest first.
 #[utoipa::path(get, path = "/api/v1/links", tag = "links", params(LinkQuery), responses((status = 200, body = Listed<LinkView>)))]
 pub(crate) async fn list_links(
-    _caller: Can<LinksRead>,
+    Can { input: query, .. }: Can<LinksRead, Query<LinkQuery>>,
     state: Data<State>,
-    query: Query<LinkQuery>,
 ) -> Result<Json<Listed<LinkView>>, Problem> {
     let query = query.into_inner();
     let limit = query.limit.unwrap_or(100).clamp(1, 500);
@@ -153,9 +152,8 @@ pub(crate) async fn list_links(
 #[utoipa::path(post, path = "/api/v1/links", tag = "links", request_body = LinkBody,
     responses((status = 201, body = LinkView), (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub(crate) async fn create_link(
-    caller: Can<LinksWrite>,
+    Can { author, input: body, .. }: Can<LinksWrite, Json<LinkBody>>,
     state: Data<State>,
-    body: Json<LinkBody>,
 ) -> Result<HttpResponse, Problem> {
     let body = body.into_inner();
     let draft = LinkDraft {
@@ -170,7 +168,7 @@ pub(crate) async fn create_link(
         expires_at: time(body.expires_at)?,
     };
     let param = state.config.tracking.click_id_param.clone();
-    let (named, notices) = state.db.write(move |conn| edit_links::create(conn, &draft, &param, &caller.author)).await?;
+    let (named, notices) = state.db.write(move |conn| edit_links::create(conn, &draft, &param, &author)).await?;
     state.refresh_links().await;
     Ok(HttpResponse::Created().json(LinkView::of(named, &state, notices)))
 }
@@ -192,10 +190,9 @@ pub(crate) async fn get_link(
 #[utoipa::path(patch, path = "/api/v1/links/{id}", tag = "links", request_body = LinkPatch, params(("id" = String, Path)),
     responses((status = 200, body = LinkView), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub(crate) async fn change_link(
-    caller: Can<LinksWrite>,
+    Can { author, input: body, .. }: Can<LinksWrite, Json<LinkPatch>>,
     state: Data<State>,
     path: Path<String>,
-    body: Json<LinkPatch>,
 ) -> Result<Json<LinkView>, Problem> {
     let (id, patch): (LinkId, _) = (path.parse()?, body.into_inner());
     let change = LinkChange {
@@ -211,7 +208,7 @@ pub(crate) async fn change_link(
     };
     let (param, effect) = (state.config.tracking.click_id_param.clone(), patch.effect);
     let (named, notices) =
-        state.db.write(move |conn| edit_links::change(conn, id, &change, effect, &param, &caller.author)).await?;
+        state.db.write(move |conn| edit_links::change(conn, id, &change, effect, &param, &author)).await?;
     state.refresh_links().await;
     Ok(Json(LinkView::of(named, &state, notices)))
 }

@@ -11,6 +11,7 @@ use crate::http::auth::{Can, ConversionsWrite, ReportsRead};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::state::State;
 use crate::reports::journey::{self, PersonJourney, Step};
+use crate::store::labels::Author;
 use crate::store::{identity, ledger};
 
 /// A step of a journey.
@@ -116,32 +117,25 @@ pub struct PairBody {
 #[utoipa::path(post, path = "/api/v1/people/merge", tag = "people", request_body = PairBody,
     responses((status = 204), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub(crate) async fn merge(
-    caller: Can<ConversionsWrite>,
+    Can { author, input: body, .. }: Can<ConversionsWrite, Json<PairBody>>,
     state: Data<State>,
-    body: Json<PairBody>,
 ) -> Result<HttpResponse, Problem> {
-    judge(caller, &state, &body, true).await
+    judge(author, &state, &body, true).await
 }
 
 /// Records that two persons are not one, whatever keys they share.
 #[utoipa::path(post, path = "/api/v1/people/unmerge", tag = "people", request_body = PairBody,
     responses((status = 204), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub(crate) async fn unmerge(
-    caller: Can<ConversionsWrite>,
+    Can { author, input: body, .. }: Can<ConversionsWrite, Json<PairBody>>,
     state: Data<State>,
-    body: Json<PairBody>,
 ) -> Result<HttpResponse, Problem> {
-    judge(caller, &state, &body, false).await
+    judge(author, &state, &body, false).await
 }
 
-async fn judge(
-    caller: Can<ConversionsWrite>,
-    state: &State,
-    body: &PairBody,
-    merged: bool,
-) -> Result<HttpResponse, Problem> {
+async fn judge(author: Author, state: &State, body: &PairBody, merged: bool) -> Result<HttpResponse, Problem> {
     let (a, b): (PersonId, PersonId) = (body.person.parse()?, body.other.parse()?);
-    state.db.write(move |conn| identity::judge(conn, a, b, merged, &caller.author)).await?;
+    state.db.write(move |conn| identity::judge(conn, a, b, merged, &author)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

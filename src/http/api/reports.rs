@@ -69,9 +69,8 @@ pub fn default_range(config: &crate::config::Config, now: UtcMillis) -> DayRange
 #[utoipa::path(get, path = "/api/v1/reports/cost-per-lead", tag = "reports", params(CostPerLeadQuery),
     responses((status = 200, description = "The report", content((Object = "application/json"), (String = "text/csv"))), (status = 422, body = ProblemBody)))]
 pub(crate) async fn cost_per_lead(
-    _caller: Can<ReportsRead>,
+    Can { input: query, .. }: Can<ReportsRead, Query<HashMap<String, String>>>,
     state: Data<State>,
-    query: Query<HashMap<String, String>>,
 ) -> Result<HttpResponse, Problem> {
     let parameters = cost_per_lead::parameters_from(&query, &defaults(&state)).map_err(Problem::invalid)?;
     let is_csv = match query.get("format").map(String::as_str) {

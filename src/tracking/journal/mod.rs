@@ -126,7 +126,7 @@ pub struct Position {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error("the journal {} is in use by another process; stop it, or give each its own directory", dir.display())]
+    #[error("data.dir: the journal {} is in use by another process; stop that one, or set data.dir to a directory of its own", dir.display())]
     Locked {
         /// The journal.
         dir: PathBuf,
@@ -141,7 +141,7 @@ pub enum OpenError {
         format: u32,
     },
     /// A file operation failed.
-    #[error("{}: {source}", path.display())]
+    #[error("data.dir: the journal cannot use {}: {source}; give this user the right to write there", path.display())]
     Io {
         /// What it was about.
         path: PathBuf,
