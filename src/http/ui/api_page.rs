@@ -6,14 +6,14 @@ use askama::Template;
 use serde_json::Value;
 use utoipa::OpenApi as _;
 
-use super::page::{PageResult, Shell, ok};
+use super::page::{Marked, PageResult, Shell, marked, ok};
 use crate::http::api::openapi::Document;
 use crate::http::auth::session_of;
 use crate::http::state::State;
 
 struct Group {
     name: String,
-    description: String,
+    description: Marked,
     calls: Vec<Call>,
 }
 
@@ -21,8 +21,8 @@ struct Call {
     id: String,
     method: String,
     path: String,
-    summary: String,
-    description: String,
+    summary: Marked,
+    description: Marked,
     parameters: Vec<Line>,
     body: Vec<Line>,
     body_note: &'static str,
@@ -34,12 +34,12 @@ struct Line {
     name: String,
     kind: String,
     is_required: bool,
-    description: String,
+    description: Marked,
 }
 
 struct Answer {
     status: String,
-    description: String,
+    description: Marked,
     fields: Vec<Line>,
     schema: String,
 }
@@ -48,7 +48,7 @@ struct Answer {
 #[template(path = "api.html")]
 struct ApiPage {
     shell: Shell,
-    introduction: String,
+    introduction: Marked,
     groups: Vec<Group>,
     base: String,
 }
@@ -62,7 +62,7 @@ pub(super) async fn show(request: HttpRequest, state: Data<State>) -> PageResult
     let document = serde_json::to_value(Document::openapi()).unwrap_or_default();
     ok(&ApiPage {
         shell,
-        introduction: text(&document["info"]["description"]),
+        introduction: marked(&text(&document["info"]["description"])),
         groups: groups(&document),
         base: state.url("/api/v1"),
     })
@@ -77,7 +77,7 @@ fn groups(document: &Value) -> Vec<Group> {
             let of_tag = calls.iter().filter(|(t, ..)| *t == name);
             Group {
                 calls: of_tag.map(|(_, path, method, operation)| call(document, path, method, operation)).collect(),
-                description: text(&tag["description"]),
+                description: marked(&text(&tag["description"])),
                 name,
             }
         })
@@ -104,19 +104,19 @@ fn call(document: &Value, path: &str, method: &str, operation: &Value) -> Call {
         name: text(&p["name"]),
         kind: format!("{} {}", text(&p["in"]), kind(&p["schema"])),
         is_required: p["required"] == Value::Bool(true),
-        description: text(&p["description"]),
+        description: marked(&text(&p["description"])),
     });
     let responses = operation["responses"].as_object().into_iter().flatten().map(|(status, r)| {
         let schema = &r["content"]["application/json"]["schema"];
         let (name, fields) = self::fields(document, schema);
-        Answer { status: status.clone(), description: text(&r["description"]), fields, schema: name }
+        Answer { status: status.clone(), description: marked(&text(&r["description"])), fields, schema: name }
     });
     Call {
         id: format!("{}-{}", method.to_lowercase(), path.trim_matches('/').replace(['/', '{', '}'], "-")),
         method: method.to_owned(),
         path: path.to_owned(),
-        summary: text(&operation["summary"]),
-        description: text(&operation["description"]),
+        summary: marked(&text(&operation["summary"])),
+        description: marked(&text(&operation["description"])),
         parameters: parameters.collect(),
         body_note: if !body.is_null() && fields.is_empty() { "Any JSON object." } else { "" },
         body: fields,
@@ -138,7 +138,7 @@ fn fields(document: &Value, schema: &Value) -> (String, Vec<Line>) {
             name: field.clone(),
             kind: kind(property),
             is_required: required.contains(&field.as_str()),
-            description: described(property),
+            description: marked(&described(property)),
         });
         if let Some(of_items) = items(property) {
             let nested = fields(document, of_items).1;

@@ -6,7 +6,7 @@ use actix_web::web::{Data, Path, Query};
 use askama::Template;
 use serde::Deserialize;
 
-use super::page::{PageResult, Shell, count, money, ok, see, when};
+use super::page::{Marked, PageResult, Shell, count, marked, money, ok, see, when};
 use super::session::{Posted, SignedIn};
 use crate::domain::ids::DeliveryId;
 use crate::domain::stage::{Source, StageEvent};
@@ -43,7 +43,7 @@ struct ItemRow {
     source: String,
     event_id: String,
     verdict: &'static str,
-    reason: String,
+    reason: Marked,
     code: String,
     can_replay: bool,
 }
@@ -163,7 +163,7 @@ fn item_row(row: InboxRow, name: &impl Fn(&str) -> String) -> ItemRow {
         source: name(&row.source),
         event_id: row.item.event_id.unwrap_or_default(),
         verdict: row.item.verdict.as_str(),
-        reason: row.item.detail.unwrap_or_default(),
+        reason: marked(&row.item.detail.unwrap_or_default()),
         code: row.item.code.unwrap_or_default(),
         can_replay: row.item.verdict == Verdict::Quarantined,
     }

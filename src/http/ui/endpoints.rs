@@ -114,7 +114,7 @@ pub(super) async fn create(posted: Posted, state: Data<State>) -> PageResult {
                 name: made.endpoint.name,
                 secret: made.secret,
                 is_signed: made.endpoint.verification == VerificationKind::StandardWebhooks,
-                has_own_fields: made.endpoint.mapping.trim() != "{}",
+                has_own_fields: fields.some("mapping").is_some(),
             };
             let mut response = see("/app/endpoints?done=endpoint-created");
             set(&mut response, &once::keep(&state, &who.session, "endpoint", fresh)?)?;

@@ -3,7 +3,7 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use super::page::sentence;
+use super::page::{Marked, marked, sentence};
 use crate::domain::channel::Effect;
 use crate::domain::fault::Fault;
 
@@ -92,7 +92,8 @@ impl Form {
 
     /// The faults, named and linked to their fields.
     pub(super) fn summary(&self) -> Summary {
-        let items = self.faults.iter().map(|f| (f.field.clone(), words(&f.field), sentence(&f.detail))).collect();
+        let items =
+            self.faults.iter().map(|f| (f.field.clone(), words(&f.field), marked(&sentence(&f.detail)))).collect();
         Summary { items }
     }
 
@@ -160,7 +161,7 @@ impl Form {
             values: self.fields.all(name).into_iter().map(str::to_owned).collect(),
             choices: Vec::new(),
             hint: "",
-            fault: self.faults.iter().find(|f| f.field == name).map(|f| sentence(&f.detail)),
+            fault: self.faults.iter().find(|f| f.field == name).map(|f| marked(&sentence(&f.detail))),
             is_required: false,
             placeholder: "",
             completes: "",
@@ -201,7 +202,7 @@ pub(super) struct Field {
     values: Vec<String>,
     choices: Vec<Choice>,
     hint: &'static str,
-    fault: Option<String>,
+    fault: Option<Marked>,
     is_required: bool,
     placeholder: &'static str,
     completes: &'static str,
@@ -248,17 +249,22 @@ impl Field {
 #[derive(Debug, Clone, Template)]
 #[template(path = "faults.html")]
 pub(super) struct Summary {
-    items: Vec<(String, String, String)>,
+    items: Vec<(String, String, Marked)>,
 }
 
 // The template escapes what it prints.
 impl HtmlSafe for Summary {}
 
-/// A field's name as words: `utm_source` is a name by itself, `lookback_days` is not.
+/// A field's name as words. `utm_source` is a name by itself.
 fn words(field: &str) -> String {
-    if field.starts_with("utm_") {
-        field.to_owned()
-    } else {
-        sentence(&field.replace('_', " ")).trim_end_matches('.').to_owned()
+    match field {
+        "from" => "First day".to_owned(),
+        "to" => "Last day".to_owned(),
+        "lookback_days" => "Look-back".to_owned(),
+        "slug" => "Short path".to_owned(),
+        "expires_at" => "Stops redirecting".to_owned(),
+        "email" => "E-mail address".to_owned(),
+        name if name.starts_with("utm_") => name.to_owned(),
+        name => sentence(&name.replace('_', " ")).trim_end_matches('.').to_owned(),
     }
 }

@@ -1,9 +1,12 @@
 //! What every page shares: its frame, its errors, redirects after a form, and how values are printed.
 
+use std::fmt;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{LOCATION, RETRY_AFTER};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use askama::Template;
+use askama::filters::HtmlSafe;
 
 use super::assets;
 use crate::domain::fault::Fault;
@@ -138,7 +141,7 @@ pub(super) enum PageError {
 struct ErrorPage {
     shell: Shell,
     status: u16,
-    detail: String,
+    detail: Marked,
 }
 
 impl PageError {
@@ -175,7 +178,7 @@ impl ResponseError for PageError {
                 let page = ErrorPage {
                     shell: Shell::anonymous(title.clone()),
                     status: status.as_u16(),
-                    detail: sentence(detail),
+                    detail: marked(&sentence(detail)),
                 };
                 html(response, &page).unwrap_or_else(|_broken| HttpResponse::InternalServerError().finish())
             }
@@ -288,6 +291,33 @@ pub(super) fn sentence(text: &str) -> String {
     format!("{first}{}{stop}", chars.as_str())
 }
 
+/// Words with `code` between back-ticks, as the domain writes them; everything else is escaped.
+#[derive(Debug, Clone)]
+pub(super) struct Marked(String);
+
+impl HtmlSafe for Marked {}
+
+impl fmt::Display for Marked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Marks the code in a sentence.
+pub(super) fn marked(text: &str) -> Marked {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    let parts: Vec<&str> = escaped.split('`').collect();
+    // An odd tick is only a tick.
+    if parts.len().is_multiple_of(2) {
+        return Marked(escaped);
+    }
+    let html = parts
+        .iter()
+        .enumerate()
+        .map(|(i, part)| if i.is_multiple_of(2) { (*part).to_owned() } else { format!("<code>{part}</code>") });
+    Marked(html.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,6 +329,12 @@ mod tests {
         assert_eq!(money(Money { minor: 1_200, currency: "JPY".parse().expect("JPY") }), "1,200 JPY");
         assert_eq!(count(1_234), "1,234");
         assert_eq!(when(UtcMillis(1_744_458_102_000)), "2025-04-12 11:41");
+    }
+
+    #[test]
+    fn code_is_marked_and_everything_escaped() {
+        assert_eq!(marked("`<a>` & `b`").to_string(), "<code>&lt;a&gt;</code> &amp; <code>b</code>");
+        assert_eq!(marked("one ` tick").to_string(), "one ` tick");
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn page(shell: Shell, form: Form, shown: Option<Shown>) -> ReportPage {
             .map(|(d, label)| Choice::new(d.as_str(), label))
             .to_vec(),
         models: MODELS.iter().map(|m| Choice::explained(m.name(), m.label(), sentence(m.rule()))).collect(),
-        bases: vec![Choice::new("loaded", "Loaded: all kinds"), Choice::new("media", "Media: ad spend only")],
+        bases: vec![Choice::new("loaded", "Loaded"), Choice::new("media", "Media")],
         zones: &[
             "UTC",
             "Europe/Berlin",
