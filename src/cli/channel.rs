@@ -29,10 +29,10 @@ pub(super) enum ChannelCommand {
     Create {
         /// What reports and imports call it, such as linkedin-organic
         code: String,
-        /// utm_source of its links
+        /// `utm_source` of its links
         #[arg(long)]
         source: String,
-        /// utm_medium of its links
+        /// `utm_medium` of its links
         #[arg(long)]
         medium: String,
         /// The name people read
@@ -68,12 +68,12 @@ pub(super) enum ChannelCommand {
 pub(super) enum CampaignCommand {
     /// Add a campaign
     Create {
-        /// utm_campaign of its links, such as spring-2026
+        /// `utm_campaign` of its links, such as spring-2026
         code: String,
         /// The name people read
         #[arg(long, default_value = "")]
         name: String,
-        /// utm_id of its links
+        /// `utm_id` of its links
         #[arg(long)]
         utm_id: Option<String>,
         /// Accept a code that resembles one in use

@@ -153,7 +153,7 @@ fn report(context: &Context, command: &ImportCommand, sheet: &Sheet<'_>, done: &
         "batch": done.batch, "stored": done.stored, "duplicate": done.duplicate, "replaced": done.replaced, "bad": done.errors.len(),
     });
     context.print(&json, || {
-        let undo = done.batch.map(|b| format!("\nUndo it with: headwater cost undo {b}")).unwrap_or_default();
+        let undo = done.batch.map(|b| format!("\nUndo it with: headwater batch undo {b}")).unwrap_or_default();
         format!(
             "{} stored, {} stood already, {} replaced, {} bad{undo}",
             done.stored,

@@ -1,5 +1,6 @@
 //! The command line: one file per command. Every report of the pages is a command, too, and `--json` works everywhere.
 
+mod batch;
 mod channel;
 mod check;
 mod cost;
@@ -81,9 +82,12 @@ enum Command {
     Endpoint(endpoint::EndpointCommand),
     /// Import history from CSV files
     Import(import::ImportCommand),
-    /// Costs, and batches of facts that can be undone
+    /// Costs: what was spent
     #[command(subcommand)]
     Cost(cost::Cost),
+    /// Batches: imports and calls that added facts, and can be undone
+    #[command(subcommand)]
+    Batch(batch::Batch),
     /// Reports
     #[command(subcommand)]
     Report(report::Report),
@@ -195,6 +199,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Endpoint(command) => endpoint::run(&context, command),
         Command::Import(command) => import::run(&context, &command),
         Command::Cost(command) => cost::run(&context, command),
+        Command::Batch(command) => batch::run(&context, command),
         Command::Report(command) => report::run(&context, command),
         Command::Settings(command) => settings::run(&context, command),
     }
@@ -210,7 +215,7 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 /// A plain table for lists.
 fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
+    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED).set_header(header.to_vec());
     for row in rows {
         table.add_row(row);
     }

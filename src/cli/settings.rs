@@ -9,7 +9,7 @@ use crate::store::ledger;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Settings {
-    /// Whether visitors get a first-party cookie, where tracking.visitor_cookie is `ask`
+    /// Whether visitors get a first-party cookie, where `tracking.visitor_cookie` is `ask`
     ///
     /// A cookie that recognises visitors needs their consent in the EU and UK (ePrivacy). Without it
     /// clicks are counted all the same, and journeys join by click id only.

@@ -14,7 +14,7 @@ use crate::store::access;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
-    /// Add a person; the password is asked for, or taken from HEADWATER_PASSWORD
+    /// Add a person; the password is asked for, or taken from `HEADWATER_PASSWORD`
     Add {
         /// The address to sign in with
         email: String,

@@ -98,7 +98,8 @@ impl EventInput {
                 faults.push(Fault::new(
                     "person",
                     "person-missing",
-                    "nothing says who this was; send click_id, email, person or subject",
+                    "nothing says who this was (empty values and placeholders such as null or noreply@… do not count); \
+                     send click_id, email, person or subject",
                 ));
             } else if faults.is_empty() {
                 keys.extend(subject.clone().map(JoinKey::Subject));

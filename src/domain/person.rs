@@ -37,6 +37,14 @@ impl JoinKey {
         if is_placeholder(id) {
             return Ok(None);
         }
+        if id.contains('@') {
+            // Contact ids are stored as they are; an address must be hashed.
+            return Err(Fault::new(
+                "person",
+                "person-is-email",
+                "the contact id is an email address; send it as `email`, which is kept as a hash only",
+            ));
+        }
         Subject::parse(&format!("{namespace}:{id}")).map(|s| Some(Self::Contact(s.as_str().to_owned()))).map_err(
             |_long| {
                 Fault::new(
@@ -517,7 +525,7 @@ mod tests {
             all.extend_from_slice(facts);
             People::resolve(&all).cluster(p(2))
         };
-        assert_eq!(with(&[merge.clone()]), p(1));
+        assert_eq!(with(std::slice::from_ref(&merge)), p(1));
         assert_eq!(with(&[merge.clone(), unmerge.clone()]), p(2));
         assert_eq!(with(&[unmerge.clone(), merge]), p(1), "the last word counts");
         assert_eq!(with(&[unmerge]), p(2));
@@ -533,5 +541,6 @@ mod tests {
             assert_eq!(joinable_email(bad).expect_err(bad).code, "email-malformed");
         }
         assert_eq!(JoinKey::contact("crm", "N/A").expect("ok"), None);
+        assert_eq!(JoinKey::contact("crm", "a@b.co").expect_err("address").code, "person-is-email");
     }
 }

@@ -120,8 +120,12 @@ impl Source {
         Self(id.to_string())
     }
 
-    /// A named source; 1 to 60 characters of `a-z 0-9 . _ -`.
+    /// A named source: 1 to 100 characters of `a-z 0-9 . _ -`; the form of endpoint ids is theirs alone.
     pub fn parse(text: &str) -> Result<Self, Fault> {
+        if text.parse::<EndpointId>().is_ok() {
+            let why = format!("{} is an endpoint's own source; choose another name", shown(text));
+            return Err(Fault::new("source", "source-reserved", why));
+        }
         let name: super::utm::UtmValue = text.parse().map_err(|f: Fault| f.named("source"))?;
         Ok(Self(name.as_str().to_owned()))
     }
@@ -160,4 +164,24 @@ pub struct StageEvent {
     pub value: Option<Money>,
     /// Whether its source's money counts as revenue.
     pub counts_revenue: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_speaks_for_an_endpoint() {
+        assert!(Source::parse("crm-export").is_ok());
+        assert_eq!(Source::parse("end_7").expect_err("an endpoint's").code, "source-reserved");
+        assert!(Source::parse("CRM Export").is_err());
+    }
+
+    #[test]
+    fn subjects_have_a_namespace() {
+        assert_eq!(Subject::parse(" Deal:4711 ").expect("subject").as_str(), "deal:4711");
+        for bad in ["4711", ":4711", "deal:", "deal:a\u{7}"] {
+            assert_eq!(Subject::parse(bad).expect_err(bad).code, "subject-malformed");
+        }
+    }
 }

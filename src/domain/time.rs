@@ -60,6 +60,7 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     fn now(&self) -> UtcMillis {
         UtcMillis(jiff::Timestamp::now().as_millisecond())
     }

@@ -10,7 +10,7 @@ pub fn report(report: &Report) -> String {
     let p = &report.parameters;
     let shown: Vec<_> = COLUMNS.iter().filter(|c| c.is_shown).collect();
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     let mut header = vec![Cell::new(capitalised(p.by.as_str()))];
     header.extend(shown.iter().map(|c| right(c.heading.to_owned())));
@@ -26,14 +26,15 @@ pub fn report(report: &Report) -> String {
     table.add_row(row("Total", &report.totals));
     let label = model(&p.model).map_or(p.model.as_str(), |m| m.label());
     format!(
-        "{table}\n{label}, look-back {} days, {} to {} ({}), money in {}, {} cost. As of {}.\n",
+        "{table}\n{label}, look-back {} days, {} to {} ({}), money in {}, {} cost. As of {} ({}).\n",
         p.lookback_days,
         p.range.from,
         p.range.to,
         p.zone.name(),
         p.currency,
         if p.cost == crate::domain::cost::CostBasis::Media { "media" } else { "loaded" },
-        p.as_of.map_or(0, |t| t.0)
+        p.as_of.map_or(0, |t| t.0),
+        p.as_of.map(|t| t.to_string()).unwrap_or_default()
     )
 }
 

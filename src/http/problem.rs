@@ -41,7 +41,7 @@ impl ProblemKind {
         match self {
             Self::Malformed => ("malformed", 400, "The request cannot be read"),
             Self::Invalid => ("invalid", 422, "Some values are not valid"),
-            Self::Unauthenticated => ("unauthenticated", 401, "A valid API key is needed"),
+            Self::Unauthenticated => ("unauthenticated", 401, "The sender did not prove who it is"),
             Self::Forbidden => ("forbidden", 403, "This key may not do this"),
             Self::NotFound => ("not-found", 404, "There is no such thing"),
             Self::MethodNotAllowed => ("method-not-allowed", 405, "The path does not take this method"),

@@ -102,9 +102,11 @@ pub fn replay_quarantined(conn: &mut Conn, context: &IntakeContext, now: UtcMill
     Ok(items)
 }
 
+/// A mapping as it is stored; without one, our own field names.
 fn checked_mapping(json: Option<&str>) -> Result<String, Vec<Fault>> {
-    let text = json.map(str::trim).filter(|t| !t.is_empty()).unwrap_or("{}");
-    let mapping = Mapping::from_json(text)?;
-    mapping.check()?;
-    Ok(text.to_owned())
+    let mapping = match json.map(str::trim).filter(|t| !t.is_empty()) {
+        Some(text) => Mapping::from_json(text)?,
+        None => Mapping::default(),
+    };
+    serde_json::to_string(&mapping).map_err(|e| vec![Fault::new("mapping", "mapping-malformed", e.to_string())])
 }

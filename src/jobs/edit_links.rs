@@ -38,7 +38,6 @@ pub struct LinkDraft {
 
 /// A change of a link: absent fields stay, an inner `None` clears.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::option_option, reason = "three states are the point: absent, cleared, set")]
 pub struct LinkChange {
     /// Where it leads.
     pub destination: Option<String>,

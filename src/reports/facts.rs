@@ -9,7 +9,7 @@ use super::labels::{Labels, Origin};
 use crate::domain::attribution::journey::{JourneyTouch, sort_touches};
 use crate::domain::ids::{PersonId, StageEventId, TouchId, VisitorId};
 use crate::domain::person::People;
-use crate::domain::stage::{Stage, StageEvent, Subject};
+use crate::domain::stage::{Source, Stage, StageEvent, Subject};
 use crate::domain::time::UtcMillis;
 use crate::domain::touch::{TouchClass, TouchKind};
 use crate::store::touches::Touch;
@@ -26,6 +26,13 @@ pub(super) enum Who {
     Event(StageEventId),
 }
 
+/// What a refund's parent may be: a subject or our own id, unique everywhere, or an event id, unique within its source.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum PurchaseName {
+    Everywhere(String),
+    Within(Source, String),
+}
+
 /// Everything about one `as_of`.
 #[derive(Debug)]
 pub(super) struct Facts {
@@ -37,7 +44,8 @@ pub(super) struct Facts {
     by_visitor: HashMap<VisitorId, Vec<TouchId>>,
     /// Sorted journeys by the clusters that share them.
     journeys: HashMap<Vec<PersonId>, Vec<JourneyTouch>>,
-    purchase_owner: HashMap<String, Who>,
+    /// Whose a purchase is, by everything that a refund's parent may name it by.
+    purchase_owner: HashMap<PurchaseName, Who>,
 }
 
 impl Facts {
@@ -73,9 +81,13 @@ impl Facts {
 
     /// Whose event it is; a refund is its sale's, whoever sent it.
     pub(super) fn who(&self, event: &StageEvent) -> Who {
-        if event.stage == Stage::Refund
-            && let Some(owner) = event.parent.as_ref().and_then(|p| self.purchase_owner.get(p))
-        {
+        let sold_to = event.parent.as_ref().filter(|_| event.stage == Stage::Refund).and_then(|parent| {
+            let within = PurchaseName::Within(event.source.clone(), parent.clone());
+            self.purchase_owner
+                .get(&PurchaseName::Everywhere(parent.clone()))
+                .or_else(|| self.purchase_owner.get(&within))
+        });
+        if let Some(owner) = sold_to {
             return owner.clone();
         }
         self.direct_owner(event)
@@ -125,9 +137,9 @@ impl Facts {
         for event in self.events.iter().filter(|e| e.stage.is_purchase()) {
             let owner = self.direct_owner(event);
             let names = [
-                Some(event.event_id.clone()),
-                Some(event.id.to_string()),
-                event.subject.as_ref().map(|s| s.as_str().to_owned()),
+                Some(PurchaseName::Within(event.source.clone(), event.event_id.clone())),
+                Some(PurchaseName::Everywhere(event.id.to_string())),
+                event.subject.as_ref().map(|s| PurchaseName::Everywhere(s.as_str().to_owned())),
             ];
             for name in names.into_iter().flatten() {
                 self.purchase_owner.entry(name).or_insert_with(|| owner.clone());

@@ -29,7 +29,8 @@ macro_rules! on {
 }
 
 impl Conn {
-    /// Opens a SQLite file. WAL with `synchronous=NORMAL`: the journal, not the database, keeps what a power cut takes.
+    /// Opens a SQLite file in WAL mode. Writers sync at each commit: the journal deletes its segments
+    /// once they are committed here, so a power cut must not take the commit back.
     pub(super) fn open_sqlite(path: &str, access: Access) -> Result<Self, StoreError> {
         let mut c = SqliteConnection::establish(path).map_err(|e| {
             StoreError::Unavailable(format!(
@@ -43,7 +44,7 @@ impl Conn {
         } else {
             c.batch_execute("PRAGMA journal_mode = WAL")?;
         }
-        c.batch_execute("PRAGMA synchronous = NORMAL")?;
+        c.batch_execute("PRAGMA synchronous = FULL")?;
         c.batch_execute("PRAGMA foreign_keys = ON")?;
         c.batch_execute("PRAGMA cache_size = -65536")?;
         Ok(Self::Sqlite(c))

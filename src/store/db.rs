@@ -50,7 +50,8 @@ impl Db {
         let pool = |access, size| {
             Pool::builder()
                 .max_size(size)
-                .min_idle(Some(1))
+                // None ahead of need: a short command must not end while a thread still shakes hands over TLS.
+                .min_idle(Some(0))
                 .connection_timeout(options.wait)
                 .test_on_check_out(matches!(target, Target::Postgres(_)))
                 .build(Manager { target: target.clone(), access })

@@ -1,1 +1,27 @@
-fn main() {}
+//! One integration binary: a real server on a real port, a database per test, a driven clock.
+//!
+//! Every behaviour that touches a database runs on SQLite and on PostgreSQL
+//! ([`support::Backend`]); `make test` brings the PostgreSQL server.
+
+#[cfg(test)]
+#[macro_use]
+mod support;
+
+#[cfg(test)]
+mod as_of;
+#[cfg(test)]
+mod conversions;
+#[cfg(test)]
+mod costs;
+#[cfg(test)]
+mod demo_figures;
+#[cfg(test)]
+mod hooks;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod links;
+#[cfg(test)]
+mod redirect;
+#[cfg(test)]
+mod report;

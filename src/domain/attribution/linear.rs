@@ -3,7 +3,7 @@
 use super::Model;
 use super::journey::Journey;
 
-/// The same part to every touch, repeats counting each time (ChannelAttribution, Matomo, Adobe).
+/// The same part to every touch, repeats counting each time (`ChannelAttribution`, Matomo, Adobe).
 pub(super) struct Linear;
 
 impl Model for Linear {

@@ -106,8 +106,9 @@ fn take_back<'a>(event: &'a StageEvent, purchases: &mut [Purchase<'a>]) -> Refun
     let fits = |p: &Purchase<'_>| {
         p.currency() == currency && p.revenue_minor - p.refunded_minor >= amount && p.revenue_minor > 0
     };
+    // Event ids are unique within their source only; our own ids and subjects are unique everywhere.
     let named = |p: &Purchase<'_>, parent: &str| {
-        p.event.event_id == parent
+        (p.event.source == event.source && p.event.event_id == parent)
             || p.event.id.to_string() == parent
             || p.event.subject.as_ref().is_some_and(|s| s.as_str() == parent)
     };
@@ -212,7 +213,10 @@ mod tests {
         sale.subject = Some(Subject::parse("deal:7").expect("subject"));
         let mut usd = event(4, Stage::Refund, 20, 10);
         usd.value = Some(Money { minor: 10, currency: "USD".parse().expect("USD") });
-        let all = [sale, event(2, Stage::Refund, 20, 101), named, usd];
+        let mut elsewhere = event(5, Stage::Refund, 20, 10);
+        elsewhere.source = Source::parse("shop").expect("source");
+        elsewhere.parent = Some("e1".into());
+        let all = [sale, event(2, Stage::Refund, 20, 101), named, usd, elsewhere];
         let refs: Vec<&StageEvent> = all.iter().collect();
         let one = touches(&[1]);
         let (_, refunds) = divide(&refs, &|_| &one, linear, 90);

@@ -51,7 +51,6 @@ fn yes() -> bool {
 /// A change of a link; what is absent stays, `null` clears.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::option_option, reason = "three states are the point: absent, null, value")]
 pub struct LinkPatch {
     destination: Option<String>,
     channel: Option<String>,

@@ -34,7 +34,6 @@ impl<T> Listed<T> {
 }
 
 /// Tells an absent field (keep) from `null` (clear) in a PATCH.
-#[expect(clippy::option_option, reason = "three states are the point: absent, null, value")]
 fn absent_or_null<'de, D, T>(d: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: serde::Deserializer<'de>,

@@ -1,0 +1,83 @@
+//! Channels, campaigns and links by API and command line, and every way to get one wrong.
+
+use serde_json::json;
+
+use crate::support::binary;
+use crate::support::client::Reply;
+
+on_both! {
+    fn a_link_is_made_listed_edited_and_archived(app) {
+        let made = app.link("launch");
+        assert_eq!(made["short_url"], format!("{}/launch", app.config.server.public_url));
+        let id = made["id"].as_str().expect("id").to_owned();
+        let listed = app.client.get("/api/v1/links?q=lau").expect(200);
+        assert_eq!(listed["items"][0]["slug"], "launch");
+        let edited = app.client.patch(&format!("/api/v1/links/{id}"), &json!({ "destination": "https://example.org/new", "campaign": null })).expect(200);
+        assert_eq!((&edited["destination"], &edited["campaign"]), (&json!("https://example.org/new"), &json!(null)));
+        let location = app.client.browse("/launch").header("location");
+        assert!(location.starts_with("https://example.org/new?utm_source=linkedin&utm_medium=social&hw_id=clk_"), "{location}");
+        app.client.patch(&format!("/api/v1/links/{id}"), &json!({ "archived": true })).expect(200);
+        assert_eq!(app.client.browse("/launch").status, 410);
+    }
+
+    fn slugs_are_refused_with_the_reason(app) {
+        app.link("taken");
+        let make = |slug: &str| app.client.post("/api/v1/links", &json!({ "slug": slug, "destination": "https://example.com", "channel": "linkedin-organic" }));
+        let clash = make("taken");
+        assert_eq!((clash.status, clash.fault_codes()), (409, vec!["slug-taken".to_owned()]));
+        for (slug, code) in [("api", "slug-reserved"), ("hooks", "slug-reserved"), ("Spring Sale", "slug-illegal"), ("a/b", "slug-illegal"), (&"x".repeat(65), "slug-length")] {
+            let reply = make(slug);
+            assert_eq!((reply.status, reply.fault_codes()), (422, vec![code.to_owned()]), "{slug}");
+        }
+        let generated = app.client.post("/api/v1/links", &json!({ "destination": "https://example.com", "channel": "linkedin-organic" })).expect(201);
+        assert_eq!(generated["slug"].as_str().map(str::len), Some(7));
+    }
+
+    fn destinations_are_checked_and_our_own_tags_stripped_with_a_notice(app) {
+        app.channel("linkedin-organic", "linkedin", "social");
+        let make = |destination: &str| app.client.post("/api/v1/links", &json!({ "destination": destination, "channel": "linkedin-organic" }));
+        for (destination, code) in [
+            ("javascript:alert(1)", "destination-scheme"), ("ftp://example.com", "destination-scheme"), ("/relative", "destination-malformed"),
+            ("https://u:p@example.com", "destination-credentials"), ("https://exa\tmple.com", "destination-control-characters"),
+        ] {
+            let reply = make(destination);
+            assert_eq!((reply.status, reply.fault_codes()), (422, vec![code.to_owned()]), "{destination}");
+        }
+        let stripped = make("https://example.com/?utm_source=evil&hw_id=1&keep=1").expect(201);
+        assert_eq!(stripped["destination"], "https://example.com/?keep=1");
+        assert!(stripped["notices"][0].as_str().expect("notice").contains("utm_source, hw_id"));
+        let both = app.client.post("/api/v1/links", &json!({ "slug": "API!", "destination": "ftp://x", "channel": "nobody" }));
+        assert_eq!(both.fault_codes(), ["destination-scheme", "slug-illegal", "channel-unknown"], "all faults at once");
+    }
+
+    fn the_utm_vocabulary_is_enforced_with_a_suggestion(app) {
+        app.client.post("/api/v1/channels", &json!({ "code": "facebook-paid", "utm_source": "facebook", "utm_medium": "paid-social" })).expect(201);
+        let make = |code: &str, source: &str, medium: &str, allow: bool| app.client.post("/api/v1/channels",
+            &json!({ "code": code, "utm_source": source, "utm_medium": medium, "allow_similar": allow }));
+        let similar = make("fb-organic", "fb", "social", false);
+        assert_eq!(similar.fault_codes(), ["near-duplicate"]);
+        assert!(similar.text.contains("`facebook`"), "{}", similar.text);
+        assert_eq!(make("facebook-organic", "Facebook", "social", false).fault_codes(), ["utm-illegal"]);
+        assert_eq!(make("facebook-two", "facebook", "paid_social", false).fault_codes(), ["near-duplicate"]);
+        assert_eq!(make("facebook-again", "facebook", "paid-social", true).status, 409, "one channel per source and medium");
+        make("fb-really", "fb", "social", true).expect(201);
+        app.client.post("/api/v1/campaigns", &json!({ "code": "launch-week" })).expect(201);
+        let campaign = |code: &str| -> Reply { app.client.post("/api/v1/campaigns", &json!({ "code": code })) };
+        assert_eq!(campaign("launch_week").fault_codes(), ["near-duplicate"]);
+        assert_eq!(campaign("launch-week").status, 409);
+        campaign("launch-week-2027").expect(201);
+    }
+
+    fn the_command_line_makes_what_the_server_serves(app) {
+        let run = |arguments: &[&str]| binary::run_in(&app, arguments);
+        run(&["channel", "create", "newsletter", "--source", "newsletter", "--medium", "email"]);
+        let made = run(&["link", "create", "https://example.com/", "--channel", "newsletter", "--slug", "from-cli", "--json"]);
+        assert!(made.contains("from-cli"), "{made}");
+        app.state().links.refresh_if_changed().expect("refresh");
+        assert_eq!(app.client.browse("/from-cli").status, 302);
+        run(&["link", "archive", "from-cli"]);
+        app.state().links.refresh_if_changed().expect("refresh");
+        assert_eq!(app.client.browse("/from-cli").status, 410);
+        assert!(run(&["link", "list"]).contains("archived"));
+    }
+}
