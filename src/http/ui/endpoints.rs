@@ -169,7 +169,7 @@ fn example(fresh: &Fresh) -> String {
     };
     if !fresh.is_signed {
         return format!(
-            "{body}\ncurl -sS {url} \\\n  -H 'Content-Type: application/json' \\\n  -H 'Authorization: Bearer '{secret} \\\n  -d \"$body\""
+            "{body}\ncurl -sS -w '\\n' {url} \\\n  -H 'Content-Type: application/json' \\\n  -H 'Authorization: Bearer '{secret} \\\n  -d \"$body\""
         );
     }
     format!(
@@ -177,7 +177,7 @@ fn example(fresh: &Fresh) -> String {
          id=msg_$(date +%s) time=$(date +%s)\n\
          key=$(printf %s \"${{secret#whsec_}}\" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \\n')\n\
          sign=$(printf %s \"$id.$time.$body\" | openssl dgst -sha256 -mac HMAC -macopt \"hexkey:$key\" -binary | openssl base64 -A)\n\
-         curl -sS {url} \\\n  -H 'Content-Type: application/json' \\\n  -H \"webhook-id: $id\" \\\n  \
+         curl -sS -w '\\n' {url} \\\n  -H 'Content-Type: application/json' \\\n  -H \"webhook-id: $id\" \\\n  \
          -H \"webhook-timestamp: $time\" \\\n  -H \"webhook-signature: v1,$sign\" \\\n  -d \"$body\""
     )
 }

@@ -24,6 +24,7 @@ mod sign_in;
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -41,6 +42,7 @@ pub(super) fn configure(service: &mut ServiceConfig) {
     service.route("/", web::get().to(root)).service(
         web::scope("/app")
             .wrap(from_fn(with_headers))
+            .app_data(query_config())
             .configure(anonymous)
             .configure(reading)
             .configure(writing)
@@ -99,6 +101,14 @@ fn writing(service: &mut ServiceConfig) {
         .route("/endpoints/{id}/archive", web::post().to(endpoints::archive))
         .route("/keys", web::post().to(keys::create))
         .route("/keys/{id}/revoke", web::post().to(keys::revoke));
+}
+
+/// A query string that cannot be read is a page, too.
+fn query_config() -> web::QueryConfig {
+    web::QueryConfig::default().error_handler(|error, _request| {
+        let detail = format!("the address cannot be read: {error}");
+        PageError::new(StatusCode::BAD_REQUEST, "The address cannot be read", detail).into()
+    })
 }
 
 async fn root() -> HttpResponse {
