@@ -178,10 +178,12 @@ async fn link_page(
     id: LinkId,
     form: Option<Form>,
 ) -> Result<LinkPage, super::page::PageError> {
-    let (named, counts, choices) = state
+    let (named, counts, mut choices) = state
         .db
         .read(move |conn| Ok((edit_links::get(conn, id)?, touches::counts_by_link(conn, &[id])?, choices(conn)?)))
         .await?;
+    keep_choice(&mut choices.channels, Some(&named.channel));
+    keep_choice(&mut choices.campaigns, named.campaign.as_deref());
     let form = form.unwrap_or_else(|| Form::new(fields_of(&named)));
     let created = when(named.link.created_at);
     let title = format!("Link {}", named.link.slug);
@@ -306,6 +308,13 @@ fn row(named: NamedLink, (human, other): (i64, i64), state: &State, now: UtcMill
     }
 }
 
+/// Offers what a link has even when it is archived, so that storing another change does not relabel the link.
+fn keep_choice(choices: &mut Vec<Choice>, code: Option<&str>) {
+    if let Some(code) = code.filter(|code| choices.iter().all(|c| c.value != *code)) {
+        choices.push(Choice::new(code, format!("{code} (archived)")));
+    }
+}
+
 /// Channels and campaigns in use, for the selects.
 fn choices(conn: &mut Conn) -> Result<Choices, StoreError> {
     let (channels, campaigns) = label_choices(conn)?;
@@ -324,4 +333,18 @@ pub(super) fn label_choices(conn: &mut Conn) -> Result<(Vec<Choice>, Vec<Choice>
         channels.into_iter().filter(|c| !c.labels.archived).map(|c| named(c.code, c.labels.name)).collect(),
         campaigns.into_iter().filter(|c| !c.labels.archived).map(|c| named(c.code, c.labels.name)).collect(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archived_channel_stays_a_choice_of_its_links() {
+        let mut choices = vec![Choice::new("a", "A")];
+        for code in [None, Some("a"), Some("old")] {
+            keep_choice(&mut choices, code);
+        }
+        assert_eq!(choices.iter().map(|c| c.value.as_str()).collect::<Vec<_>>(), ["a", "old"]);
+    }
 }
