@@ -1,6 +1,6 @@
 //! The composition root: the only place that builds things, and where start-up and shutdown order live.
 //!
-//! Up: configuration → data directory → secret → database → journal → writer →
+//! Up: configuration → data directory → database → secret → journal → writer →
 //! link table → listener. Down: not ready → stop accepting and finish requests →
 //! drain the writer → close. What the writer does not manage in its deadline
 //! stays in the journal and is loaded at the next start.
@@ -26,7 +26,7 @@ use crate::http::{api, routes};
 use crate::jobs::edit_links::StoreLinks;
 use crate::jobs::intake;
 use crate::jobs::load_touches::StoreSink;
-use crate::secret::{SecretKey, random_token};
+use crate::secret::{SecretKey, random_token, wrong_key};
 use crate::store::{Db, DbOptions, StoreError, access, ledger};
 use crate::tracking::journal::{Counters, Journal, Options, SyncMode};
 use crate::tracking::link_table::Links;
@@ -75,16 +75,21 @@ pub struct Core {
 }
 
 impl Core {
-    /// Opens data directory, key and database.
+    /// Opens data directory, database and key.
     pub fn open(config: Config) -> Result<Self, StartError> {
         make_private_dir(&config.data.dir)?;
-        let secret = SecretKey::load(&config.data.dir, secret_from_environment().as_deref())?;
         let db = Db::open(&DbOptions {
             url: config.database.url.clone(),
             data_dir: config.data.dir.clone(),
             connections: config.database.connections,
             wait: Duration::from_millis(config.database.wait_ms),
         })?;
+        let secret = match SecretKey::load(&config.data.dir, secret_from_environment().as_deref())? {
+            Some(key) => key,
+            // A new key could not read this database; making one would only hide that the right one is missing.
+            None if db.read_now(SecretKey::is_claimed)? => return Err(wrong_key().into()),
+            None => SecretKey::create(&config.data.dir)?,
+        };
         db.write_now(|conn| secret.claim(conn))?;
         Ok(Self { config, db, secret })
     }
@@ -136,6 +141,7 @@ async fn run(state: Data<State>, deadline: Duration, on_start: impl FnOnce(&Star
     .tcp_nodelay(true)
     .client_request_timeout(Duration::from_secs(5))
     .shutdown_timeout(deadline.as_secs().max(1))
+    .shutdown_signal(not_ready_on_signal(state.clone()))
     .bind(&bind)
     .map_err(|why| StartError::Bind { address: bind, why })?;
     let address = server.addrs().first().copied().ok_or_else(|| io::Error::other("no address was bound"))?;
@@ -196,6 +202,19 @@ fn journal_options(config: &Config) -> Options {
         },
         ..Options::new(config.data.dir.join("journal"))
     }
+}
+
+/// Waits for Ctrl-C or SIGTERM and takes readiness back before the listener closes.
+async fn not_ready_on_signal(state: Data<State>) {
+    use actix_web::rt::signal::unix::{SignalKind, signal};
+    let interrupt = actix_web::rt::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} }
+        }
+        Err(_unavailable) => drop(interrupt.await),
+    }
+    state.is_ready.store(false, Ordering::Relaxed);
 }
 
 /// Makes the data directory for its owner alone.

@@ -197,26 +197,20 @@ impl Config {
             merge_file(&mut table, path)?;
         }
         merge_environment(&mut table);
-        for (key, value) in overrides {
-            let (section, name) = key.split_once('.').unwrap_or((key, ""));
-            set(&mut table, section, name, value);
-        }
+        override_keys(&mut table, overrides)?;
         Self::finish(table)
     }
 
     /// The defaults with overrides alone, for tests that must not see a machine's file or environment.
     pub fn with(overrides: Overrides<'_>) -> Result<Self, Fault> {
         let mut table = defaults()?;
-        for (key, value) in overrides {
-            let (section, name) = key.split_once('.').unwrap_or((key, ""));
-            set(&mut table, section, name, value);
-        }
+        override_keys(&mut table, overrides)?;
         Self::finish(table)
     }
 
     fn finish(table: toml::Table) -> Result<Self, Fault> {
         let mut config: Self =
-            table.try_into().map_err(|e| Fault::new("config", "config-malformed", e.to_string().trim().to_owned()))?;
+            table.try_into().map_err(|e| Fault::new("config", "config-value", one_line(&e.to_string())))?;
         if config.server.public_url.is_empty() {
             config.server.public_url = format!("http://{}", config.server.bind);
         }
@@ -260,6 +254,11 @@ pub fn password_from_environment() -> Option<String> {
     std::env::var("HEADWATER_PASSWORD").ok().filter(|s| !s.is_empty())
 }
 
+/// A parser's message without its line breaks.
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn defaults() -> Result<toml::Table, Fault> {
     DEFAULT_TOML.parse().map_err(|e: toml::de::Error| Fault::new("config", "config-malformed", e.to_string()))
 }
@@ -270,26 +269,13 @@ fn merge_file(table: &mut toml::Table, path: &Path) -> Result<(), Fault> {
         .map_err(|e| Fault::new("config", "config-unreadable", format!("cannot read {shown}: {e}")))?;
     let file: toml::Table =
         text.parse().map_err(|e: toml::de::Error| Fault::new("config", "config-malformed", format!("{shown}: {e}")))?;
+    let origin = shown.to_string();
     for (section, keys) in file {
-        let known = table.get_mut(&section).and_then(toml::Value::as_table_mut).ok_or_else(|| {
-            Fault::new(
-                &section,
-                "config-key",
-                format!("{shown}: there is no section [{section}]; see config/default.toml"),
-            )
-        })?;
         for (key, value) in keys.as_table().cloned().unwrap_or_default() {
-            if !known.contains_key(&key) {
-                return Err(Fault::new(
-                    format!("{section}.{key}"),
-                    "config-key",
-                    format!(
-                        "{shown}: there is no such key; [{section}] has {}",
-                        known.keys().cloned().collect::<Vec<_>>().join(", ")
-                    ),
-                ));
+            known_key(table, &section, &key, &origin)?;
+            if let Some(known) = table.get_mut(&section).and_then(toml::Value::as_table_mut) {
+                known.insert(key, value);
             }
-            known.insert(key, value);
         }
     }
     Ok(())
@@ -310,10 +296,40 @@ fn merge_environment(table: &mut toml::Table) {
     }
 }
 
-/// Sets a key from text, in the type that its default has; an unknown key is left for the final check to name.
+/// Applies `section.key` settings; a key that the defaults do not have is refused by name.
+fn override_keys(table: &mut toml::Table, overrides: Overrides<'_>) -> Result<(), Fault> {
+    for (key, value) in overrides {
+        let (section, name) = key.split_once('.').unwrap_or((key, ""));
+        known_key(table, section, name, "the command line")?;
+        set(table, section, name, value);
+    }
+    Ok(())
+}
+
+/// Refuses a section or key that the defaults do not have.
+fn known_key(table: &toml::Table, section: &str, key: &str, origin: &str) -> Result<(), Fault> {
+    let Some(keys) = table.get(section).and_then(toml::Value::as_table) else {
+        let sections = table.keys().cloned().collect::<Vec<_>>().join(", ");
+        return Err(Fault::new(
+            section,
+            "config-key",
+            format!("{origin}: there is no such section; there are {sections}"),
+        ));
+    };
+    if keys.contains_key(key) {
+        return Ok(());
+    }
+    let names = keys.keys().cloned().collect::<Vec<_>>().join(", ");
+    Err(Fault::new(
+        format!("{section}.{key}"),
+        "config-key",
+        format!("{origin}: there is no such key; [{section}] has {names}"),
+    ))
+}
+
+/// Sets a key from text, in the type that its default has.
 fn set(table: &mut toml::Table, section: &str, key: &str, text: &str) {
-    let keys = table.entry(section.to_owned()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-    let Some(keys) = keys.as_table_mut() else { return };
+    let Some(keys) = table.get_mut(section).and_then(toml::Value::as_table_mut) else { return };
     let value = match keys.get(key) {
         Some(toml::Value::String(_)) | None => toml::Value::String(text.to_owned()),
         Some(_) => format!("v = {text}")

@@ -2,7 +2,7 @@
 //!
 //! The modules in reading order; arrows mean "may use":
 //! `cli, app → http, jobs → reports → store → domain`; `tracking → domain`;
-//! `connectors, imports, export → domain`. `tests/rules.rs` enforces it, and
+//! `connectors, imports → domain`; `export → reports, domain`. `tests/rules.rs` enforces it, and
 //! `docs/architecture.md` walks a click, a webhook and a report through them.
 
 pub mod domain;

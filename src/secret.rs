@@ -23,6 +23,17 @@ use crate::store::{Conn, StoreError, ledger};
 const NONCE_LEN: usize = 24;
 const KEY_LEN: usize = 32;
 
+/// Name of the database's value that tells which key made it.
+const FINGERPRINT: &str = "secret_fingerprint";
+
+/// A database that needs a key which is not here.
+pub fn wrong_key() -> StoreError {
+    StoreError::Unavailable(
+        "this database was made with another secret key; put its secret.key back into the data directory, or set HEADWATER_SECRET"
+            .into(),
+    )
+}
+
 /// The master key.
 #[derive(Clone)]
 pub struct SecretKey([u8; KEY_LEN]);
@@ -34,23 +45,27 @@ impl std::fmt::Debug for SecretKey {
 }
 
 impl SecretKey {
-    /// Takes the key from the environment's text, else from the data directory, making it on first use.
-    pub fn load(data_dir: &Path, from_environment: Option<&str>) -> Result<Self, Fault> {
+    /// Takes the key from the environment's text, else from the data directory; `None` where there is none yet.
+    pub fn load(data_dir: &Path, from_environment: Option<&str>) -> Result<Option<Self>, Fault> {
         if let Some(text) = from_environment {
-            return Self::parse(text);
+            return Self::parse(text).map(Some);
         }
         let path = data_dir.join("secret.key");
         match std::fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&text),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let key = Self(rand::random());
-                write_private(&path, &STANDARD.encode(key.0)).map_err(|e| {
-                    Fault::new("data.dir", "secret-unwritable", format!("cannot write {}: {e}", path.display()))
-                })?;
-                Ok(key)
-            }
+            Ok(text) => Self::parse(&text).map(Some),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Fault::new("data.dir", "secret-unreadable", format!("cannot read {}: {e}", path.display()))),
         }
+    }
+
+    /// Makes the key of a new installation and keeps it in the data directory.
+    pub fn create(data_dir: &Path) -> Result<Self, Fault> {
+        let path = data_dir.join("secret.key");
+        let key = Self(rand::random());
+        write_private(&path, &STANDARD.encode(key.0)).map_err(|e| {
+            Fault::new("data.dir", "secret-unwritable", format!("cannot write {}: {e}", path.display()))
+        })?;
+        Ok(key)
     }
 
     fn parse(text: &str) -> Result<Self, Fault> {
@@ -86,14 +101,18 @@ impl SecretKey {
         self.cipher().decrypt(&XNonce::from(nonce), body).map_err(|_opaque| broken())
     }
 
+    /// Whether some key has made this database already.
+    pub fn is_claimed(conn: &mut Conn) -> Result<bool, StoreError> {
+        Ok(ledger::meta_value(conn, FINGERPRINT)?.is_some())
+    }
+
     /// Ties a new database to this key, or refuses one that another key made.
     pub fn claim(&self, conn: &mut Conn) -> Result<(), StoreError> {
         let own = hex(&self.mac("fingerprint", b"headwater"))[..16].to_owned();
-        match ledger::meta_value(conn, "secret_fingerprint")? {
-            None => ledger::set_meta_value(conn, "secret_fingerprint", &own),
+        match ledger::meta_value(conn, FINGERPRINT)? {
+            None => ledger::set_meta_value(conn, FINGERPRINT, &own),
             Some(known) if known == own => Ok(()),
-            Some(_) => Err(StoreError::Unavailable(
-                "this database was made with another secret key; put its secret.key back into the data directory, or set HEADWATER_SECRET".into())),
+            Some(_) => Err(wrong_key()),
         }
     }
 
@@ -171,8 +190,10 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_kept_private() {
         let dir = tempfile::tempdir().expect("dir");
-        let key = SecretKey::load(dir.path(), None).expect("new");
-        assert_eq!(SecretKey::load(dir.path(), None).expect("again").0, key.0);
+        assert!(SecretKey::load(dir.path(), None).expect("none").is_none());
+        let key = SecretKey::create(dir.path()).expect("new");
+        assert_eq!(SecretKey::load(dir.path(), None).expect("again").expect("key").0, key.0);
+        assert!(SecretKey::create(dir.path()).is_err(), "a key is never overwritten");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;

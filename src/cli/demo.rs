@@ -144,6 +144,10 @@ fn welcome(started: &Started, password: &str) {
     };
     println!("Headwater demo listens on http://{}", started.address);
     println!("Sign in: {url}/app/sign-in\n  e-mail    {USER}\n  password  {password}");
-    println!("It shows 11,309 touches, 575 leads and 132 customers of January to August 2025.");
+    println!("It shows 11,309 touches, 575 leads and 132 customers of January to August 2025. In a second terminal:");
+    println!(
+        "  headwater report cost-per-lead --from 2025-01-01 --to 2025-08-31 --set data.dir={}",
+        started.state.config.data.dir.display()
+    );
     println!("Data: {}. Stop with Ctrl-C.", started.state.config.data.dir.display());
 }

@@ -56,7 +56,7 @@ pub(super) fn run(context: &Context, command: &ImportCommand) -> Result<(), CliE
         on_bad_rows: if command.keep_going { OnBadRows::KeepGoing } else { OnBadRows::StoreNothing },
         counts_revenue: !command.no_revenue,
     };
-    let bar = progress_bar(u64::try_from(sheet.len()).unwrap_or(0), context.json);
+    let bar = progress_bar(u64::try_from(sheet.row_count()).unwrap_or(0), context.json);
     let done = store(&core, &import, &context.author(), &mut |rows| bar.set_position(rows))?;
     bar.finish_and_clear();
     report(context, command, &sheet, &done)
@@ -141,7 +141,7 @@ fn report(context: &Context, command: &ImportCommand, sheet: &Sheet<'_>, done: &
         return Err(CliError::Message(format!(
             "{} of {} rows are bad, so nothing was stored; mend them, or store the good ones with --keep-going",
             done.errors.len(),
-            sheet.len()
+            sheet.row_count()
         )));
     }
     if !done.errors.is_empty() {

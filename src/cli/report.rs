@@ -24,25 +24,25 @@ pub(super) struct CostPerLead {
     #[arg(long)]
     model: Option<String>,
     /// First day, such as 2025-01-01
-    #[arg(long)]
+    #[arg(long, value_name = "DAY")]
     from: Option<String>,
     /// Last day, included
-    #[arg(long)]
+    #[arg(long, value_name = "DAY")]
     to: Option<String>,
     /// IANA time zone that cuts days
-    #[arg(long)]
+    #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
     /// Look-back in days, both ends included
-    #[arg(long)]
+    #[arg(long, value_name = "DAYS")]
     lookback_days: Option<String>,
     /// Reporting currency
-    #[arg(long)]
+    #[arg(long, value_name = "CODE")]
     currency: Option<String>,
     /// Which costs: loaded (all) or media (ad spend)
     #[arg(long)]
     cost: Option<String>,
-    /// Facts recorded up to here, as a report printed it
-    #[arg(long)]
+    /// Facts recorded up to here: the number that a report printed, or RFC 3339
+    #[arg(long, value_name = "TIME")]
     as_of: Option<String>,
     /// Print CSV
     #[arg(long)]

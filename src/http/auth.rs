@@ -130,6 +130,10 @@ permission!(
     /// Post costs.
     CostsWrite = CostsWrite);
 permission!(
+    /// Undo batches: of costs, or of touches and stage events.
+    BatchesUndo = CostsWrite | ConversionsWrite
+);
+permission!(
     /// See costs and batches.
     CostsRead = CostsWrite | ReportsRead);
 permission!(
@@ -144,7 +148,16 @@ permission!(
 pub struct Can<P> {
     /// Who, for the record.
     pub author: Author,
+    scopes: Vec<Scope>,
     permission: PhantomData<P>,
+}
+
+impl<P> Can<P> {
+    /// Requires a further scope, where only the stored thing says which one.
+    pub fn require(&self, scope: Scope) -> Result<(), Problem> {
+        let name = self.author.name.strip_prefix("key:").unwrap_or(&self.author.name);
+        if self.scopes.contains(&scope) { Ok(()) } else { Err(lacks(name, &[scope])) }
+    }
 }
 
 impl<P: Permission> FromRequest for Can<P> {
@@ -154,14 +167,19 @@ impl<P: Permission> FromRequest for Can<P> {
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let author = require(&request, P::ANY_OF).await?;
-            Ok(Self { author, permission: PhantomData })
+            let (author, scopes) = require(&request, P::ANY_OF).await?;
+            Ok(Self { author, scopes, permission: PhantomData })
         })
     }
 }
 
-/// Requires a live API key with one of the scopes; answers who it is.
-pub async fn require(request: &HttpRequest, any_of: &'static [Scope]) -> Result<Author, Problem> {
+fn lacks(key: &str, any_of: &[Scope]) -> Problem {
+    let wanted: Vec<&str> = any_of.iter().map(|s| s.as_str()).collect();
+    Problem::new(ProblemKind::Forbidden, format!("the key `{key}` lacks the scope {}", wanted.join(" or ")))
+}
+
+/// Requires a live API key with one of the scopes; answers who it is and all it may do.
+pub async fn require(request: &HttpRequest, any_of: &'static [Scope]) -> Result<(Author, Vec<Scope>), Problem> {
     let unauthenticated = |why: &str| Problem::new(ProblemKind::Unauthenticated, why);
     let state =
         request.app_data::<Data<State>>().cloned().ok_or_else(|| Problem::new(ProblemKind::Internal, "no state"))?;
@@ -181,13 +199,9 @@ pub async fn require(request: &HttpRequest, any_of: &'static [Scope]) -> Result<
         .ok_or_else(|| unauthenticated("the key is not known or was revoked"))?;
     let scopes = parse_scopes(&known.scopes).unwrap_or_default();
     if !any_of.iter().any(|s| scopes.contains(s)) {
-        let wanted: Vec<&str> = any_of.iter().map(|s| s.as_str()).collect();
-        return Err(Problem::new(
-            ProblemKind::Forbidden,
-            format!("the key `{}` lacks the scope {}", known.name, wanted.join(" or ")),
-        ));
+        return Err(lacks(&known.name, any_of));
     }
-    Ok(Author { name: format!("key:{}", known.name), now: state.clock.now() })
+    Ok((Author { name: format!("key:{}", known.name), now: state.clock.now() }, scopes))
 }
 
 /// The session of a request's cookie, if it has not ended.

@@ -33,7 +33,7 @@ pub(super) async fn metrics(request: HttpRequest, state: Data<State>) -> Result<
     }
     // Metrics must not fail because the database is away: that is when they are read.
     let items = state.db.read(deliveries::counts).await.unwrap_or_default();
-    let text = state.metrics.render(&state.journal.counters().values(), &items);
+    let text = state.metrics.render(&state.journal.counters().values(), state.journal.disk_bytes(), &items);
     Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
 }
 

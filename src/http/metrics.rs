@@ -32,7 +32,7 @@ impl Metrics {
     }
 
     /// The exposition text. `items` are the verdicts on deliveries, absent while the database is away.
-    pub fn render(&self, journal: &CounterValues, items: &[(Verdict, i64)]) -> String {
+    pub fn render(&self, journal: &CounterValues, journal_bytes: u64, items: &[(Verdict, i64)]) -> String {
         let mut registry = Registry::with_prefix("headwater");
         let mut counter = |name: &str, help: &str, value: u64| {
             let metric: Counter = Counter::default();
@@ -64,6 +64,7 @@ impl Metrics {
             own(&self.forms_submitted),
         );
         counter("deliveries_refused", "Webhooks with a wrong or missing proof", own(&self.deliveries_refused));
+        counter("journal_torn", "Segments of an earlier process that end inside a record", journal.torn);
         let mut gauge = |name: &str, help: &str, value: i64| {
             let metric: Gauge = Gauge::default();
             metric.set(value);
@@ -73,6 +74,11 @@ impl Metrics {
             "touches_pending",
             "Touches in the journal that are not settled yet",
             i64::try_from(journal.pending).unwrap_or(i64::MAX),
+        );
+        gauge(
+            "journal_bytes",
+            "Bytes of the journal's segments, against journal.max_bytes",
+            i64::try_from(journal_bytes).unwrap_or(i64::MAX),
         );
         for (verdict, count) in items {
             gauge(&format!("delivery_items_{verdict}"), "Items of deliveries with this verdict", *count);

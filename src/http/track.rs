@@ -5,6 +5,7 @@
 //! its answer is sent (invariant 2).
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::Method;
@@ -32,7 +33,8 @@ const VISITOR_COOKIE: &str = "hw_visitor";
 const VISITOR_COOKIE_DAYS: i64 = 395;
 /// Largest report of hw.js.
 const COLLECT_BYTES_MAX: usize = 8_192;
-const SCRIPT: &str = include_str!("assets/hw.js");
+/// hw.js as it is served, but for the parameter's name.
+static SCRIPT: LazyLock<String> = LazyLock::new(|| compact(include_str!("assets/hw.js")));
 
 /// `GET` and `HEAD /{slug}`.
 pub(super) async fn redirect(request: HttpRequest, state: Data<State>) -> HttpResponse {
@@ -93,6 +95,27 @@ pub(super) async fn script(state: Data<State>) -> HttpResponse {
         .insert_header((CACHE_CONTROL, "public, max-age=3600"))
         .insert_header(("Cross-Origin-Resource-Policy", "cross-origin"))
         .body(SCRIPT.replace("__PARAM__", &state.config.tracking.click_id_param))
+}
+
+/// A script without comment lines, indentation, and white space beside punctuation.
+///
+/// No general tool: the head of hw.js says what it asks of the source.
+fn compact(source: &str) -> String {
+    let lines = source.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+    let text = lines.collect::<Vec<_>>().join(" ");
+    let binds = |c: &char| !c.is_ascii_alphanumeric() && !"_$'\"\\/.".contains(*c);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let is_idle = c == ' ' && (out.chars().last().is_none_or(|last| binds(&last)) || rest.peek().is_none_or(binds));
+        if c == '}' && out.ends_with(';') {
+            out.pop();
+        }
+        if !is_idle {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// What hw.js says.
@@ -272,4 +295,16 @@ fn with_cors(mut response: HttpResponse, origin: &str) -> HttpResponse {
         headers.insert(name, actix_web::http::header::HeaderValue::from_static(value));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_loses_only_what_no_browser_reads() {
+        let source =
+            "// a\n  var a = \"b c\", d = [ 1,\n    2 ];\n\n  // e\n  if (!a) return \"\";\n  else { f(/[/]x /); }\n";
+        assert_eq!(compact(source), "var a=\"b c\",d=[1,2];if(!a)return \"\";else{f(/[/]x /)}");
+    }
 }

@@ -80,14 +80,9 @@ impl<'b> Sheet<'b> {
         char::from(self.delimiter)
     }
 
-    /// Length of the decoded text in bytes, against which [`Rows::position`] shows progress.
-    pub fn len(&self) -> usize {
-        self.text.len()
-    }
-
-    /// Whether the file holds nothing; never true of a sheet, as a header is required.
-    pub fn is_empty(&self) -> bool {
-        self.text.is_empty()
+    /// How many rows follow the header, bad ones included; reads the sheet once to count.
+    pub fn row_count(&self) -> usize {
+        self.rows().count()
     }
 
     /// The rows below the header, without those that are blank.
@@ -114,11 +109,6 @@ pub struct Rows<'s> {
 }
 
 impl Rows<'_> {
-    /// How many bytes of the text have been read.
-    pub fn position(&self) -> usize {
-        self.offset()
-    }
-
     fn offset(&self) -> usize {
         self.sheet.header_at + usize::try_from(self.reader.position().byte()).unwrap_or(0)
     }

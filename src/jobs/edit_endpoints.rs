@@ -54,7 +54,7 @@ pub fn create(
     let secret = match (given, draft.verification) {
         (Some(secret), _) => secret.to_owned(),
         (None, VerificationKind::StandardWebhooks) => random_webhook_secret(),
-        (None, VerificationKind::Bearer) => random_token(),
+        (None, VerificationKind::Bearer) => format!("hwb_{}", random_token()),
     };
     let checked = match draft.verification {
         VerificationKind::StandardWebhooks => SigningSecret::parse(&secret).map(drop),

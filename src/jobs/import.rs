@@ -90,7 +90,7 @@ impl Import<'_> {
 
     fn recording(&self, at: UtcMillis, author: &Author) -> (BatchId, Recording) {
         let batch = BatchId::new(at, rand::random());
-        (batch, Recording { at, batch: Some(batch), by: author.name.clone() })
+        (batch, Recording { at, event: None, batch: Some(batch), by: author.name.clone() })
     }
 
     fn record_batch(
@@ -235,7 +235,7 @@ fn conflict(line: u64, field: &str, why: String) -> RowError {
     RowError { line, faults: vec![Fault::new(field, "conflict", why)] }
 }
 
-/// Joins the contacts of imported touches to the browsers that stand for them, where that is new.
+/// Joins the contacts of imported touches to the browsers that stand for them.
 fn join_visitors(conn: &mut Conn, new: &[OwnedTouch], recording: &Recording) -> Result<(), StoreError> {
     let mut wanted: BTreeMap<String, (JoinKey, VisitorId)> = BTreeMap::new();
     for (touch, contact) in new {
@@ -244,19 +244,12 @@ fn join_visitors(conn: &mut Conn, new: &[OwnedTouch], recording: &Recording) -> 
         }
     }
     let contacts: Vec<String> = wanted.keys().cloned().collect();
-    let visitors: Vec<String> = wanted.values().map(|(_, v)| v.to_string()).collect();
     let persons = identity::joined_to(conn, "contact", &contacts)?;
-    let joined = identity::joined_to(conn, "visitor", &visitors)?;
-    let mut joins = Vec::new();
+    let mut joins = Vec::with_capacity(wanted.len() * 2);
     for (value, (contact, visitor)) in wanted {
-        let person = persons.get(&value).copied();
-        let owner = person.unwrap_or_else(|| PersonId::new(recording.at, rand::random()));
-        if person.is_none() {
-            joins.push((owner, contact));
-        }
-        if !joined.contains_key(&visitor.to_string()) {
-            joins.push((owner, JoinKey::Visitor(visitor)));
-        }
+        let person = persons.get(&value).copied().unwrap_or_else(|| PersonId::new(recording.at, rand::random()));
+        // Both are told again by every batch, so that undoing one leaves the others whole.
+        joins.extend([(person, contact), (person, JoinKey::Visitor(visitor))]);
     }
     identity::insert_joins(conn, &joins, recording)
 }
@@ -325,6 +318,18 @@ fn import_costs(
     let mut done = Imported::default();
     if !import.is_refused(&errors) {
         let stored = store::costs::replace(conn, &drafts, import.label, author)?;
+        if stored.replaced > 0 && !errors.is_empty() {
+            return Err(StoreError::refused(Fault::new(
+                "costs",
+                "replaces-with-gaps",
+                format!(
+                    "{} standing entries would be replaced while {} bad rows have nothing in their place; \
+                 mend the file and import it whole",
+                    stored.replaced,
+                    errors.len()
+                ),
+            )));
+        }
         done.batch = stored.batch;
         done.stored = stored.added;
         done.replaced = stored.replaced;

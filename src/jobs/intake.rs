@@ -175,7 +175,7 @@ fn read_item(
             item.detail = Some(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
         }
         Ok(draft) => {
-            let recording = Recording { at, batch: None, by: format!("delivery {}", delivery.id) };
+            let recording = Recording { at, event: None, batch: None, by: format!("delivery {}", delivery.id) };
             let hash = context.secret.content_hash(&draft.content());
             judge(&mut item, stage_events::insert(conn, &draft, &reading.teller, &hash, &recording)?);
         }

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use super::labels::Author;
 use super::schema::{batches, cost_entries, identity_facts, stage_events, touches};
 use super::{Conn, StoreError, bytes, costs, ledger, stored, uuid};
+use crate::domain::fault::Fault;
 use crate::domain::ids::BatchId;
 use crate::domain::time::UtcMillis;
 use crate::domain::touch::named_enum;
@@ -84,11 +85,19 @@ pub fn list(conn: &mut Conn, limit: i64) -> Result<Vec<Batch>, StoreError> {
 
 /// Undoes a batch: voids its facts, and brings back the cost entries it had replaced.
 ///
-/// Reports of an earlier `as_of` stay what they were. Undoing twice changes nothing and says so.
+/// Reports of an earlier `as_of` stay what they were. A batch that was undone already is refused, and so is a batch of
+/// costs that a later import has replaced in part: the later one is undone first, so that nothing counts twice.
 pub fn undo(conn: &mut Conn, id: BatchId, author: &Author) -> Result<Batch, StoreError> {
     let mut batch = get(conn, id)?;
-    if batch.voided_at.is_some() {
-        return Ok(batch);
+    if let Some(undone) = batch.voided_at {
+        let why = format!("{id} was undone already, at {undone}");
+        return Err(StoreError::refused(Fault::new("batch", "already-undone", why)));
+    }
+    if batch.kind == BatchKind::Costs
+        && let Some(later) = costs::replaced_by(conn, &batch)?
+    {
+        let why = format!("{} has replaced entries of {id} since; undo that first", label_of(conn, later)?);
+        return Err(StoreError::refused(Fault::new("batch", "replaced-since", why)));
     }
     let at = ledger::stamp(conn, author.now)?;
     let key = bytes(id.0);
@@ -116,4 +125,11 @@ pub fn undo(conn: &mut Conn, id: BatchId, author: &Author) -> Result<Batch, Stor
     on!(conn, c => diesel::update(batches::table.filter(batches::id.eq(&key))).set(batches::voided_at.eq(at.0)).execute(c))?;
     batch.voided_at = Some(at);
     Ok(batch)
+}
+
+/// The batch of a ledger time, by id: each transaction has a time of its own.
+fn label_of(conn: &mut Conn, recorded_at: UtcMillis) -> Result<String, StoreError> {
+    let row: Option<Row> =
+        on!(conn, c => batches::table.filter(batches::recorded_at.eq(recorded_at.0)).first(c).optional())?;
+    Ok(row.map(batch_of).transpose()?.map_or_else(|| "a later import".to_owned(), |b| b.id.to_string()))
 }

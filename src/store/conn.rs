@@ -53,7 +53,7 @@ impl Conn {
     /// Opens a PostgreSQL connection; the URL's password never appears in an error.
     pub(super) fn open_postgres(url: &str) -> Result<Self, StoreError> {
         let mut c = PgConnection::establish(url)
-            .map_err(|e| StoreError::Unavailable(format!("cannot reach PostgreSQL: {e}")))?;
+            .map_err(|e| StoreError::Unavailable(format!("cannot reach PostgreSQL: {}", e.to_string().trim())))?;
         c.batch_execute("SET TIME ZONE 'UTC'; SET lock_timeout = '10s'; SET statement_timeout = '120s'")?;
         Ok(Self::Postgres(c))
     }

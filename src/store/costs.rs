@@ -138,6 +138,20 @@ pub fn replace(conn: &mut Conn, costs: &[CostDraft], label: &str, author: &Autho
     Ok(Stored { batch: Some(batch), added: costs.len(), replaced: replaced_ids.len() })
 }
 
+/// When a later import replaced entries of a batch that do not stand again by now; `None` where all of it stands.
+pub(super) fn replaced_by(conn: &mut Conn, batch: &Batch) -> Result<Option<UtcMillis>, StoreError> {
+    use cost_entries as t;
+    let key = bytes(batch.id.0);
+    let standing: i64 = on!(conn, c => t::table.filter(t::batch_id.eq(&key)).filter(t::voided_at.is_null())
+        .count().get_result(c))?;
+    if standing == batch.rows_stored {
+        return Ok(None);
+    }
+    let voided: Option<i64> = on!(conn, c => t::table.filter(t::batch_id.eq(&key))
+        .select(diesel::dsl::max(t::voided_at.assume_not_null())).first(c))?;
+    Ok(voided.map(UtcMillis))
+}
+
 /// Brings back, as new facts, what a batch had replaced. Each transaction has a ledger time of its own,
 /// so the entries voided at the batch's time are exactly those.
 pub(super) fn restore_replaced(conn: &mut Conn, batch: &Batch, at: UtcMillis) -> Result<(), StoreError> {

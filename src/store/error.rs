@@ -47,7 +47,7 @@ impl From<DieselError> for StoreError {
         match error {
             DieselError::NotFound => Self::NotFound("the row".into()),
             DieselError::DatabaseError(kind, info) => {
-                let text = info.message().to_owned();
+                let text = info.message().trim().to_owned();
                 let lower = text.to_lowercase();
                 match kind {
                     DatabaseErrorKind::UniqueViolation => Self::Duplicate(text),

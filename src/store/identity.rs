@@ -8,7 +8,7 @@ use super::labels::Author;
 use super::schema::identity_facts;
 use super::{Conn, ROWS_PER_STATEMENT, StoreError, bytes, ledger, uuid};
 use crate::domain::fault::Fault;
-use crate::domain::ids::{BatchId, PersonId, uuid_v7};
+use crate::domain::ids::{BatchId, PersonId, StageEventId, uuid_v7};
 use crate::domain::person::{IdentityFact, JoinKey};
 use crate::domain::time::UtcMillis;
 
@@ -22,6 +22,7 @@ struct Row {
     other_id: Option<Vec<u8>>,
     key_kind: Option<String>,
     key_value: Option<String>,
+    stage_event_id: Option<Vec<u8>>,
     batch_id: Option<Vec<u8>>,
     recorded_by: String,
 }
@@ -31,13 +32,15 @@ struct Row {
 pub struct Recording {
     /// Ledger time of the transaction.
     pub at: UtcMillis,
+    /// The stage event that told them, if any: they are voided with it.
+    pub event: Option<StageEventId>,
     /// The batch to undo them with, if any.
     pub batch: Option<BatchId>,
     /// Who recorded them.
     pub by: String,
 }
 
-/// Finds or makes the person whom keys belong to, and records the joins that are new.
+/// Finds or makes the person whom keys belong to, and records the joins.
 ///
 /// A contact id decides first; then an email hash (of a person without contact
 /// id, so that an office address shared by many contacts can be told from one
@@ -51,15 +54,13 @@ pub fn person_of(conn: &mut Conn, keys: &[JoinKey], recording: &Recording) -> Re
         Some(person) => person,
         None => PersonId::new(recording.at, rand::random()),
     };
-    for key in keys {
-        if !is_joined(conn, person, key)? {
-            insert(conn, &[join_row(person, key, recording)])?;
-        }
-    }
+    // Every telling is a fact of its own, even of a join that stands: voiding one event must not take another's word away.
+    let rows: Vec<Row> = keys.iter().map(|key| join_row(person, key, recording)).collect();
+    insert(conn, &rows)?;
     Ok(Some(person))
 }
 
-/// Records joins of many persons at once, without looking for what is there already; for imports that checked.
+/// Records joins of many persons at once.
 pub fn insert_joins(conn: &mut Conn, joins: &[(PersonId, JoinKey)], recording: &Recording) -> Result<(), StoreError> {
     let rows: Vec<Row> = joins.iter().map(|(p, k)| join_row(*p, k, recording)).collect();
     insert(conn, &rows)
@@ -78,6 +79,14 @@ pub fn joined_to(conn: &mut Conn, kind: &str, values: &[String]) -> Result<HashM
         }
     }
     Ok(found)
+}
+
+/// Voids the joins that an event told, with the event.
+pub(super) fn void_of_event(conn: &mut Conn, event: StageEventId, at: UtcMillis) -> Result<(), StoreError> {
+    use identity_facts as t;
+    on!(conn, c => diesel::update(t::table.filter(t::stage_event_id.eq(bytes(event.0))).filter(t::voided_at.is_null()))
+        .set(t::voided_at.eq(at.0)).execute(c))?;
+    Ok(())
 }
 
 /// Records that two persons are one, or are not.
@@ -101,6 +110,7 @@ pub fn judge(conn: &mut Conn, a: PersonId, b: PersonId, merged: bool, author: &A
             other_id: Some(bytes(b.0)),
             key_kind: None,
             key_value: None,
+            stage_event_id: None,
             batch_id: None,
             recorded_by: author.name.clone(),
         }],
@@ -176,14 +186,6 @@ fn has_contact(conn: &mut Conn, person: PersonId) -> Result<bool, StoreError> {
         .get_result(c))?)
 }
 
-fn is_joined(conn: &mut Conn, person: PersonId, key: &JoinKey) -> Result<bool, StoreError> {
-    use identity_facts as t;
-    Ok(on!(conn, c => diesel::select(diesel::dsl::exists(t::table
-        .filter(t::key_value.eq(key.value())).filter(t::key_kind.eq(key.kind()))
-        .filter(t::person_id.eq(bytes(person.0))).filter(t::voided_at.is_null())))
-        .get_result(c))?)
-}
-
 fn exists(conn: &mut Conn, person: PersonId) -> Result<bool, StoreError> {
     use identity_facts as t;
     Ok(
@@ -200,6 +202,7 @@ fn join_row(person: PersonId, key: &JoinKey, recording: &Recording) -> Row {
         other_id: None,
         key_kind: Some(key.kind().into()),
         key_value: Some(key.value()),
+        stage_event_id: recording.event.map(|e| bytes(e.0)),
         batch_id: recording.batch.map(|b| bytes(b.0)),
         recorded_by: recording.by.clone(),
     }

@@ -296,7 +296,7 @@ fn refuse_similar<'a>(field: &str, value: &UtmValue, in_use: impl Iterator<Item 
             field,
             "near-duplicate",
             format!(
-                "{} looks like a variant of `{meant}`; use `{meant}`, or allow similar names if it really is another thing",
+                "{} looks like a variant of `{meant}`; use `{meant}`, or, if it really is another thing, allow it (allow_similar, --allow-similar)",
                 shown(value.as_str())
             ),
         ))),

@@ -227,6 +227,7 @@ diesel::table! {
         other_id -> Nullable<Binary>,
         key_kind -> Nullable<Text>,
         key_value -> Nullable<Text>,
+        stage_event_id -> Nullable<Binary>,
         batch_id -> Nullable<Binary>,
         recorded_by -> Text,
     }

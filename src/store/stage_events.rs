@@ -98,8 +98,8 @@ pub fn insert(
             keys.extend(touches::visitor_of(conn, *click)?.map(JoinKey::Visitor).filter(|v| !draft.keys.contains(v)));
         }
     }
-    let person = identity::person_of(conn, &keys, recording)?;
     let id = StageEventId::new(recording.at, rand::random());
+    let person = identity::person_of(conn, &keys, &Recording { event: Some(id), ..recording.clone() })?;
     let row = Row {
         id: bytes(id.0),
         recorded_at: recording.at.0,
@@ -121,7 +121,7 @@ pub fn insert(
     Ok(Outcome::Stored(id))
 }
 
-/// Voids one event: it never happened, from now on. Answers whether it stood until now.
+/// Voids one event and the joins it told: it never happened, from now on. Answers whether it stood until now.
 pub fn void(conn: &mut Conn, id: StageEventId, author: &Author) -> Result<bool, StoreError> {
     use stage_events as t;
     let key = bytes(id.0);
@@ -133,6 +133,7 @@ pub fn void(conn: &mut Conn, id: StageEventId, author: &Author) -> Result<bool, 
         Some(None) => {
             let at = ledger::stamp(conn, author.now)?;
             on!(conn, c => diesel::update(t::table.filter(t::id.eq(&key))).set(t::voided_at.eq(at.0)).execute(c))?;
+            identity::void_of_event(conn, id, at)?;
             Ok(true)
         }
     }

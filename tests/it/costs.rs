@@ -37,6 +37,41 @@ on_both! {
         assert_eq!(replayed, then);
     }
 
+    fn replaced_batches_are_undone_from_the_last_one_back(app) {
+        app.link("go");
+        let total = |app: &TestApp| app.report("from=2026-01-01&to=2026-01-31")["totals"]["cost_minor"].clone();
+        let batches: Vec<String> = ["100.00", "120.00", "130.00"]
+            .iter()
+            .map(|amount| {
+                let (_, done, _) = import(&app, &format!("{HEAD}2026-01-01,2026-01-10,linkedin-organic,{amount}\n"));
+                done["batch"].as_str().expect("batch").to_owned()
+            })
+            .collect();
+        let undo = |n: usize| app.client.delete(&format!("/api/v1/batches/{}", batches[n]));
+        let refused = undo(1);
+        assert_eq!(refused.fault_codes(), ["replaced-since"]);
+        assert!(refused.text.contains(&batches[2]), "the one to undo first is named: {}", refused.text);
+        for (n, left) in [(2, 12_000), (1, 10_000), (0, 0)] {
+            undo(n).expect(200);
+            assert_eq!(total(&app), left);
+            assert_eq!(undo(n).fault_codes(), ["already-undone"]);
+        }
+    }
+
+    fn bad_rows_never_leave_gaps_in_what_a_file_replaces(app) {
+        app.link("go");
+        let (ok, _, told) = import(&app, &format!("{HEAD}2026-01-01,2026-01-01,linkedin-organic,50.00\n"));
+        assert!(ok, "{told}");
+        let file = app.dir.path().join("ads.csv");
+        let body = format!("{HEAD}2026-01-01,2026-01-01,linkedin-organic,60.00\n2026-01-01,2026-01-01,nobody,1.00\n");
+        std::fs::write(&file, body).expect("file");
+        let path = file.to_str().expect("path");
+        let output = binary::output_in(&app, &["import", "costs", path, "--source", "ads", "--keep-going"]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.contains("nothing in their place"), "{told}");
+        assert_eq!(app.report("from=2026-01-01&to=2026-01-31")["totals"]["cost_minor"], 5_000);
+    }
+
     fn a_range_is_cut_by_days_to_the_cent(app) {
         app.link("go");
         let body = json!({ "costs": [{ "from": "2026-01-01", "to": "2026-01-03", "channel": "linkedin-organic", "amount": "1.00", "currency": "EUR" }] });

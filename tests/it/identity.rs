@@ -93,6 +93,31 @@ on_both! {
         assert_eq!(row(&report, "linkedin-organic")["revenue_minor"], 5_000);
     }
 
+    fn undoing_one_import_leaves_the_people_of_another_whole(app) {
+        let import = |name: &str, row: &str| {
+            let file = app.dir.path().join(format!("{name}.csv"));
+            std::fs::write(&file, format!("event_id,stage,occurred_at,person\n{row}\n")).expect("file");
+            let done = crate::support::binary::run_in(&app, &["import", "conversions", file.to_str().expect("path"), "--source", name, "--json"]);
+            serde_json::from_str::<Value>(&done).expect("json")["batch"].as_str().expect("batch").to_owned()
+        };
+        let first = import("leads", "e1,lead,2026-03-01T00:00:00Z,1");
+        import("wins", "e2,customer,2026-03-02T00:00:00Z,1");
+        app.client.delete(&format!("/api/v1/batches/{first}")).expect(200);
+        import("sales", "e3,sale,2026-03-02T10:00:00Z,1");
+        assert_eq!(people(&app).len(), 1);
+        assert_eq!(app.report(MARCH)["totals"]["customers_micro"], 1_000_000);
+    }
+
+    fn voiding_an_event_takes_its_joins_along(app) {
+        let wrong = tell(&app, "e1", "lead", &json!({ "person": "crm:1", "email": "shared@example.com" }));
+        tell(&app, "e2", "lead", &json!({ "person": "crm:1" }));
+        tell(&app, "e3", "lead", &json!({ "person": "crm:2", "email": "shared@example.com" }));
+        assert_eq!(people(&app).len(), 1);
+        let id = wrong["items"][0]["event"].as_str().expect("event").to_owned();
+        app.client.delete(&format!("/api/v1/conversions/{id}")).expect(204);
+        assert_eq!(people(&app).len(), 2);
+    }
+
     fn a_returning_browser_brings_its_earlier_clicks(app) {
         app.link("go");
         let first = app.client.browse("/go");

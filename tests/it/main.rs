@@ -10,6 +10,8 @@ mod support;
 #[cfg(test)]
 mod as_of;
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod conversions;
 #[cfg(test)]
 mod costs;
@@ -25,3 +27,5 @@ mod links;
 mod redirect;
 #[cfg(test)]
 mod report;
+#[cfg(test)]
+mod tracking;

@@ -209,11 +209,13 @@ CREATE TABLE identity_facts (
     other_id BYTEA,
     key_kind TEXT,
     key_value TEXT,
+    stage_event_id BYTEA,
     batch_id BYTEA,
     recorded_by TEXT NOT NULL
 );
 CREATE INDEX identity_facts_key ON identity_facts (key_value, key_kind);
 CREATE INDEX identity_facts_person ON identity_facts (person_id);
+CREATE INDEX identity_facts_event ON identity_facts (stage_event_id);
 
 CREATE TABLE cost_entries (
     id BYTEA NOT NULL PRIMARY KEY,

@@ -8,11 +8,11 @@ use super::Listed;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{BatchId, CostEntryId};
 use crate::domain::stage::Source;
-use crate::http::auth::{Can, CostsRead, CostsWrite};
+use crate::http::auth::{BatchesUndo, Can, CostsRead, CostsWrite, Scope};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::state::State;
 use crate::jobs::edit_costs::{self, CostInput};
-use crate::store::batches::{self, Batch};
+use crate::store::batches::{self, Batch, BatchKind};
 use crate::store::costs;
 
 /// A cost as the API takes it.
@@ -167,14 +167,18 @@ pub(crate) async fn list_batches(
 }
 
 /// Undoes a batch: its facts are void from now on, and cost entries that it had replaced stand again.
+///
+/// A batch of costs needs the scope costs:write, others conversions:write.
 #[utoipa::path(delete, path = "/api/v1/batches/{id}", tag = "costs", params(("id" = String, Path)),
-    responses((status = 200, body = BatchView), (status = 404, body = ProblemBody)))]
+    responses((status = 200, body = BatchView), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub(crate) async fn undo_batch(
-    caller: Can<CostsWrite>,
+    caller: Can<BatchesUndo>,
     state: Data<State>,
     path: Path<String>,
 ) -> Result<Json<BatchView>, Problem> {
     let id: BatchId = path.parse()?;
+    let batch = state.db.read(move |conn| batches::get(conn, id)).await?;
+    caller.require(if batch.kind == BatchKind::Costs { Scope::CostsWrite } else { Scope::ConversionsWrite })?;
     let batch = state.db.write(move |conn| batches::undo(conn, id, &caller.author)).await?;
     Ok(Json(batch.into()))
 }

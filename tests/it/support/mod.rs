@@ -1,6 +1,7 @@
 //! The test bench: starts the real server in this process, or the real binary beside it.
 
 pub(crate) mod binary;
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod database;
 
