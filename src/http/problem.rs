@@ -120,6 +120,16 @@ impl Problem {
         Self { kind: ProblemKind::TooMany, detail, errors: Vec::new(), retry_after_s: Some(retry_after_s) }
     }
 
+    /// The kind, in words.
+    pub fn title(&self) -> &'static str {
+        self.kind.row().2
+    }
+
+    /// The seconds after which to try again, where that may help.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
+    }
+
     /// What happened, in words.
     pub fn detail(&self) -> String {
         if self.errors.is_empty() {

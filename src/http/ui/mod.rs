@@ -1,6 +1,135 @@
-//! The pages.
+//! The pages: server-rendered HTML under `/app`, which works without JavaScript.
+//!
+//! Every handler is: who (an extractor), parse, one call of a ring below, a template. A `POST` takes
+//! [`session::Posted`], which refuses a form without the session's own token; it answers `303` when it worked,
+//! and the same page with the faults and what was typed when it did not.
 
-use actix_web::web::ServiceConfig;
+mod api_page;
+mod assets;
+mod conversions;
+mod costs;
+mod endpoints;
+mod forms;
+mod keys;
+mod labels;
+mod links;
+mod once;
+mod page;
+mod people;
+mod report;
+mod session;
+mod set_up;
+mod sign_in;
+
+use actix_web::HttpResponse;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, ServiceConfig};
+
+use page::{PageError, PageResult};
+
+/// Nothing inline, nothing foreign, no frames.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Registers the pages.
-pub(super) fn configure(_service: &mut ServiceConfig) {}
+pub(super) fn configure(service: &mut ServiceConfig) {
+    service.route("/", web::get().to(root)).service(
+        web::scope("/app")
+            .wrap(from_fn(with_headers))
+            .app_data(query_config())
+            .configure(anonymous)
+            .configure(reading)
+            .configure(writing)
+            .default_service(web::to(no_such_page)),
+    );
+}
+
+fn anonymous(service: &mut ServiceConfig) {
+    service
+        .route("/static/{name}", web::get().to(assets::serve))
+        .route("/set-up", web::get().to(set_up::show))
+        .route("/set-up", web::post().to(set_up::create))
+        .route("/sign-in", web::get().to(sign_in::show))
+        .route("/sign-in", web::post().to(sign_in::enter))
+        .route("/api", web::get().to(api_page::show));
+}
+
+fn reading(service: &mut ServiceConfig) {
+    service
+        .route("", web::get().to(report::show))
+        .route("/", web::get().to(report::show))
+        .route("/reports/cost-per-lead", web::get().to(report::show))
+        .route("/reports/cost-per-lead.csv", web::get().to(report::csv))
+        .route("/reports/cost-per-lead.json", web::get().to(report::json))
+        .route("/links", web::get().to(links::list))
+        .route("/links/{id}", web::get().to(links::show))
+        .route("/channels", web::get().to(labels::channels))
+        .route("/channels/{id}", web::get().to(labels::channel))
+        .route("/campaigns", web::get().to(labels::campaigns))
+        .route("/campaigns/{id}", web::get().to(labels::campaign))
+        .route("/costs", web::get().to(costs::list))
+        .route("/costs/batches/{id}", web::get().to(costs::batch))
+        .route("/conversions", web::get().to(conversions::list))
+        .route("/people/{id}", web::get().to(people::show))
+        .route("/endpoints", web::get().to(endpoints::list))
+        .route("/keys", web::get().to(keys::list));
+}
+
+fn writing(service: &mut ServiceConfig) {
+    service
+        .route("/sign-out", web::post().to(sign_in::leave))
+        .route("/links", web::post().to(links::create))
+        .route("/links/{id}", web::post().to(links::change))
+        .route("/links/{id}/archive", web::post().to(links::archive))
+        .route("/channels", web::post().to(labels::create_channel))
+        .route("/channels/{id}", web::post().to(labels::change_channel))
+        .route("/channels/{id}/archive", web::post().to(labels::archive_channel))
+        .route("/campaigns", web::post().to(labels::create_campaign))
+        .route("/campaigns/{id}", web::post().to(labels::change_campaign))
+        .route("/campaigns/{id}/archive", web::post().to(labels::archive_campaign))
+        .route("/costs", web::post().to(costs::add))
+        .route("/costs/batches/{id}/undo", web::post().to(costs::undo))
+        .route("/deliveries/replay", web::post().to(conversions::replay_all))
+        .route("/deliveries/{id}/replay", web::post().to(conversions::replay))
+        .route("/endpoints", web::post().to(endpoints::create))
+        .route("/endpoints/{id}/archive", web::post().to(endpoints::archive))
+        .route("/keys", web::post().to(keys::create))
+        .route("/keys/{id}/revoke", web::post().to(keys::revoke));
+}
+
+/// A query string that cannot be read is a page, too.
+fn query_config() -> web::QueryConfig {
+    web::QueryConfig::default().error_handler(|error, _request| {
+        let detail = format!("the address cannot be read: {error}");
+        PageError::new(StatusCode::BAD_REQUEST, "The address cannot be read", detail).into()
+    })
+}
+
+async fn root() -> HttpResponse {
+    HttpResponse::Found().insert_header((LOCATION, "/app")).finish()
+}
+
+async fn no_such_page() -> PageResult {
+    Err(PageError::not_found("There is no page at this address. Check it for a typing error."))
+}
+
+async fn with_headers<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let mut response = next.call(request).await?;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    Ok(response)
+}

@@ -1,0 +1,218 @@
+//! Costs: one added by hand, those that stand, and batches to undo.
+
+use std::collections::HashMap;
+
+use actix_web::web::{Data, Path, Query};
+use askama::Template;
+use serde::Deserialize;
+
+use super::forms::{Choice, Fields, Form};
+use super::links::label_choices;
+use super::page::{PageError, PageResult, Shell, count, faults_of, money, ok, see, unprocessable, when};
+use super::session::{Posted, SignedIn};
+use crate::domain::cost::{CostEntry, CostKind};
+use crate::domain::fault::Fault;
+use crate::domain::ids::BatchId;
+use crate::domain::stage::Source;
+use crate::http::state::State;
+use crate::jobs::edit_costs::{self, CostInput};
+use crate::store::batches::{self, Batch};
+use crate::store::{Conn, StoreError, costs, labels, links};
+
+/// Rows of each list.
+const ROWS: i64 = 200;
+
+/// A flash code.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Done {
+    done: Option<String>,
+}
+
+struct CostRow {
+    days: String,
+    label: String,
+    detail: String,
+    kind: &'static str,
+    amount: String,
+    document: String,
+    source: String,
+}
+
+struct BatchRow {
+    id: String,
+    recorded: String,
+    kind: &'static str,
+    label: String,
+    source: String,
+    rows: String,
+    by: String,
+    undone: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "costs.html")]
+struct CostsPage {
+    shell: Shell,
+    form: Form,
+    channels: Vec<Choice>,
+    campaigns: Vec<Choice>,
+    kinds: Vec<Choice>,
+    costs: Vec<CostRow>,
+    batches: Vec<BatchRow>,
+}
+
+#[derive(Template)]
+#[template(path = "batch.html")]
+struct BatchPage {
+    shell: Shell,
+    form: Form,
+    batch: BatchRow,
+    is_costs: bool,
+}
+
+/// `GET /app/costs`
+pub(super) async fn list(who: SignedIn, state: Data<State>, query: Query<Done>) -> PageResult {
+    let currency = state.config.reporting.currency.code();
+    let mut page = list_page(&who, &state, Form::new(Fields::of([("currency", currency)]))).await?;
+    page.shell = page.shell.after(query.done.as_deref());
+    ok(&page)
+}
+
+async fn list_page(who: &SignedIn, state: &State, form: Form) -> Result<CostsPage, PageError> {
+    let (entries, codes, batches, (channels, campaigns)) = state
+        .db
+        .read(|conn| {
+            Ok((costs::list(conn, ROWS)?, Names::load(conn)?, batches::list(conn, ROWS)?, label_choices(conn)?))
+        })
+        .await?;
+    Ok(CostsPage {
+        shell: Shell::new("costs", "Costs", &who.session),
+        form,
+        channels,
+        campaigns,
+        kinds: CostKind::ALL.iter().map(|k| Choice::new(k.as_str(), kind_label(*k))).collect(),
+        costs: entries.into_iter().map(|e| codes.row(e)).collect(),
+        batches: batches.into_iter().map(batch_row).collect(),
+    })
+}
+
+fn kind_label(kind: CostKind) -> &'static str {
+    match kind {
+        CostKind::Media => "Media: ad spend",
+        CostKind::Agency => "Agency: fees",
+        CostKind::Tools => "Tools: software, subscriptions",
+        CostKind::Content => "Content: texts, pictures, films",
+        CostKind::Labour => "Labour: hours of people",
+    }
+}
+
+/// `POST /app/costs`
+pub(super) async fn add(posted: Posted, state: Data<State>) -> PageResult {
+    let Posted { who, fields } = posted;
+    let input = CostInput {
+        from: fields.text("from"),
+        to: fields.text("to"),
+        channel: fields.some("channel"),
+        campaign: fields.some("campaign"),
+        kind: fields.text("kind"),
+        amount: Some(fields.text("amount")),
+        currency: fields.text("currency"),
+        document: fields.some("document"),
+        ..CostInput::default()
+    };
+    let (source, author) = (Source::parse("app")?, who.author.clone());
+    let stored = state.db.write(move |conn| edit_costs::add(conn, &[input], &source, "by hand", &author)).await;
+    match stored {
+        Ok(_) => Ok(see("/app/costs?done=cost-added")),
+        Err(error) => {
+            let form = Form::refused(fields, faults_of(error)?);
+            unprocessable(&list_page(&who, &state, form).await?)
+        }
+    }
+}
+
+/// `GET /app/costs/batches/{id}`: asks before it undoes.
+pub(super) async fn batch(who: SignedIn, state: Data<State>, path: Path<String>) -> PageResult {
+    ok(&batch_page(&who, &state, path.parse()?, Form::default()).await?)
+}
+
+async fn batch_page(who: &SignedIn, state: &State, id: BatchId, form: Form) -> Result<BatchPage, PageError> {
+    let batch = state.db.read(move |conn| batches::get(conn, id)).await?;
+    Ok(BatchPage {
+        shell: Shell::new("costs", "Undo a batch", &who.session),
+        form,
+        is_costs: batch.kind == batches::BatchKind::Costs,
+        batch: batch_row(batch),
+    })
+}
+
+/// `POST /app/costs/batches/{id}/undo`
+pub(super) async fn undo(posted: Posted, state: Data<State>, path: Path<String>) -> PageResult {
+    let id: BatchId = path.parse()?;
+    if !posted.fields.is_on("confirm") {
+        let fault = Fault::new("confirm", "missing", "tick the box to confirm; nothing was undone");
+        return unprocessable(&batch_page(&posted.who, &state, id, Form::refused(posted.fields, vec![fault])).await?);
+    }
+    let author = posted.who.author;
+    state.db.write(move |conn| batches::undo(conn, id, &author)).await?;
+    Ok(see("/app/costs?done=batch-undone"))
+}
+
+fn batch_row(b: Batch) -> BatchRow {
+    BatchRow {
+        id: b.id.to_string(),
+        recorded: when(b.recorded_at),
+        kind: match b.kind {
+            batches::BatchKind::Touches => "touches",
+            batches::BatchKind::Conversions => "stage events",
+            batches::BatchKind::Costs => "costs",
+        },
+        label: b.label,
+        source: b.source,
+        rows: count(b.rows_stored),
+        by: b.recorded_by.strip_prefix("user:").unwrap_or(&b.recorded_by).to_owned(),
+        undone: b.voided_at.map(when),
+    }
+}
+
+/// Names of what costs were spent on.
+struct Names {
+    channels: HashMap<i64, String>,
+    campaigns: HashMap<i64, String>,
+    posts: HashMap<i64, String>,
+    links: HashMap<i64, String>,
+}
+
+impl Names {
+    fn load(conn: &mut Conn) -> Result<Self, StoreError> {
+        Ok(Self {
+            channels: labels::list_channels(conn)?.into_iter().map(|c| (c.id.0, c.code)).collect(),
+            campaigns: labels::list_campaigns(conn)?.into_iter().map(|c| (c.id.0, c.code)).collect(),
+            posts: labels::list_posts(conn)?.into_iter().map(|p| (p.id.0, p.code)).collect(),
+            links: links::all(conn)?.into_iter().map(|l| (l.id.0, l.slug)).collect(),
+        })
+    }
+
+    fn row(&self, entry: CostEntry) -> CostRow {
+        let cost = entry.cost;
+        let name = |names: &HashMap<i64, String>, id: Option<i64>| id.and_then(|id| names.get(&id).cloned());
+        let detail = [
+            name(&self.campaigns, cost.campaign.map(|i| i.0)).map(|c| format!("campaign {c}")),
+            name(&self.posts, cost.post.map(|i| i.0)).map(|p| format!("post {p}")),
+            name(&self.links, cost.link.map(|i| i.0)).map(|l| format!("link {l}")),
+        ];
+        CostRow {
+            days: if cost.days.from == cost.days.to {
+                cost.days.from.to_string()
+            } else {
+                format!("{} to {}", cost.days.from, cost.days.to)
+            },
+            label: name(&self.channels, cost.channel.map(|i| i.0)).unwrap_or_else(|| "(shared)".to_owned()),
+            detail: detail.into_iter().flatten().collect::<Vec<_>>().join(", "),
+            kind: cost.kind.as_str(),
+            amount: money(cost.amount),
+            document: cost.document.unwrap_or_default(),
+            source: cost.source.as_str().to_owned(),
+        }
+    }
+}
