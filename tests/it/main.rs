@@ -39,3 +39,5 @@ mod start_up;
 mod surface;
 #[cfg(test)]
 mod tracking;
+#[cfg(test)]
+mod ui;

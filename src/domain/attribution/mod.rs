@@ -2,7 +2,7 @@
 //!
 //! Pure and exact. A model turns a journey into integer parts; [`credit::allocate`]
 //! turns parts into micro-units and money that sum to the whole. To add a model,
-//! write one file beside [`linear`] and one line in [`MODELS`]: the API, the CLI,
+//! write one file beside `linear.rs` and one line in [`MODELS`]: the API, the CLI,
 //! the pages and their help take it from there.
 
 pub mod credit;

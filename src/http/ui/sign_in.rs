@@ -16,6 +16,7 @@ use super::session::{Posted, PostedByAnyone};
 use crate::domain::ids::UserId;
 use crate::domain::time::UtcMillis;
 use crate::http::auth::{SESSION_COOKIE, SESSION_MS, session_of, verify_password};
+use crate::http::client_address::client_address;
 use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::secret::{random_token, sha256};
@@ -159,7 +160,8 @@ fn local(next: &str) -> &str {
 }
 
 fn admit(request: &HttpRequest, state: &State) -> Result<(), PageError> {
-    let address = request.peer_addr().map(|a| a.ip().to_string()).unwrap_or_default();
+    let address =
+        client_address(request, &state.config.server.trusted_proxies).map(|a| a.to_string()).unwrap_or_default();
     state.sign_in_limit.check_key(&address).map_err(|until| {
         let seconds = until.wait_time_from(DefaultClock::default().now()).as_secs() + 1;
         Problem::too_many(seconds).into()

@@ -1,0 +1,154 @@
+//! The pages: set-up, sign-in, sessions, CSRF, and what is anonymous.
+
+use crate::support::client::Reply;
+use crate::support::{Backend, TestApp};
+
+const PASSWORD: &str = "correct horse battery";
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+fn form(fields: &[(&str, &str)]) -> Vec<u8> {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
+}
+
+fn post(app: &TestApp, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Reply {
+    app.client.send("POST", path, &[FORM, ("cookie", cookie), ("origin", &app.client.base)], &form(fields))
+}
+
+fn page(app: &TestApp, path: &str, cookie: &str) -> Reply {
+    app.client.send("GET", path, &[("cookie", cookie)], b"")
+}
+
+fn set_up_token(app: &TestApp) -> String {
+    app.state().open_set_up().expect("set-up is open")
+}
+
+/// Creates the administrator; answers the session cookie.
+fn set_up(app: &TestApp) -> String {
+    let token = set_up_token(app);
+    let fields =
+        [("token", token.as_str()), ("email", "admin@example.com"), ("password", PASSWORD), ("visitor_cookie", "off")];
+    let reply = post(app, "/app/set-up", "", &fields);
+    assert_eq!(reply.status, 303, "{}", reply.text);
+    cookie_of(&reply)
+}
+
+fn cookie_of(reply: &Reply) -> String {
+    let cookie = reply.header("set-cookie");
+    for part in ["hw_session=", "HttpOnly", "SameSite=Lax", "Path=/app"] {
+        assert!(cookie.contains(part), "{part} in {cookie}");
+    }
+    cookie.split(';').next().expect("cookie").to_owned()
+}
+
+fn csrf_in(text: &str) -> String {
+    let rest = text.split("name=\"csrf\" value=\"").nth(1).expect("a form with its token");
+    rest.split('"').next().expect("value").to_owned()
+}
+
+on_both! {
+    fn the_first_administrator_is_made_once(app) {
+        let token = set_up_token(&app);
+        let fields = |token: &str, password: &str| form(&[("token", token), ("email", "a@example.com"), ("password", password), ("visitor_cookie", "on")]);
+        let send = |body: Vec<u8>| app.client.send("POST", "/app/set-up", &[FORM], &body).status;
+        assert_eq!(send(fields("wrong", PASSWORD)), 403);
+        assert_eq!(send(fields(&token, "short")), 422);
+        assert_eq!(send(fields(&token, PASSWORD)), 303);
+        assert!(app.state().open_set_up().is_none());
+        assert!(matches!(send(fields(&token, PASSWORD)), 403 | 410), "the link works once");
+    }
+
+    fn nobody_gets_in_without_the_password(app) {
+        set_up(&app);
+        let sign_in = |password: &str| post(&app, "/app/sign-in", "", &[("email", "Admin@example.com"), ("password", password)]);
+        let (wrong, unknown) = (sign_in("wrong password"), post(&app, "/app/sign-in", "", &[("email", "x@example.com"), ("password", PASSWORD)]));
+        assert_eq!((wrong.status, unknown.status), (401, 401));
+        let reply = sign_in(PASSWORD);
+        assert_eq!(reply.status, 303, "{}", reply.text);
+        let session = cookie_of(&reply);
+        assert_eq!(page(&app, "/app", &session).status, 200);
+        let csrf = csrf_in(&page(&app, "/app/links", &session).text);
+        assert_eq!(post(&app, "/app/sign-out", &session, &[("csrf", &csrf)]).status, 303);
+        assert_eq!(page(&app, "/app", &session).status, 303, "a session that was ended is no session");
+    }
+
+    fn a_session_ends_after_twelve_hours(app) {
+        let session = set_up(&app);
+        app.clock.advance_ms(12 * 3_600_000 - 1);
+        assert_eq!(page(&app, "/app", &session).status, 200);
+        app.clock.advance_ms(1);
+        assert_eq!(page(&app, "/app", &session).status, 303);
+    }
+
+    fn a_form_needs_its_token_and_its_own_origin(app) {
+        let session = set_up(&app);
+        let csrf = csrf_in(&page(&app, "/app/channels", &session).text);
+        let fields = |token: &str| form(&[("csrf", token), ("code", "x-organic"), ("utm_source", "x"), ("utm_medium", "social")]);
+        let send = |token: &str, origin: &str| {
+            let headers = [FORM, ("cookie", session.as_str()), ("origin", origin)];
+            app.client.send("POST", "/app/channels", &headers, &fields(token)).status
+        };
+        assert_eq!(send("", &app.client.base), 403);
+        assert_eq!(send("forged", &app.client.base), 403);
+        assert_eq!(send(&csrf, "https://evil.example"), 403);
+        assert_eq!(send(&csrf, "null"), 403);
+        assert_eq!(app.client.get("/api/v1/channels").expect(200)["items"], serde_json::json!([]), "nothing was stored");
+        assert_eq!(send(&csrf, &app.client.base), 303);
+    }
+
+    fn pages_ask_for_a_session_and_escape_what_they_show(app) {
+        for path in ["/app", "/app/links", "/app/channels", "/app/campaigns", "/app/costs", "/app/conversions", "/app/endpoints", "/app/keys", "/app/reports/cost-per-lead.csv"] {
+            let reply = page(&app, path, "");
+            assert_eq!(reply.status, 303, "{path}");
+            assert!(reply.header("location").starts_with("/app/sign-in?next="), "{}", reply.header("location"));
+        }
+        let session = set_up(&app);
+        app.link("go");
+        app.client.patch("/api/v1/links/lnk_1", &serde_json::json!({ "title": "<script>alert(1)</script>" })).expect(200);
+        for path in ["/app", "/app/links", "/app/links/lnk_1", "/app/channels", "/app/campaigns", "/app/costs", "/app/conversions", "/app/endpoints", "/app/keys", "/app/api"] {
+            let reply = page(&app, path, &session);
+            assert_eq!(reply.status, 200, "{path}");
+            assert!(!reply.text.contains("<script>alert"), "{path}");
+            let policy = reply.header("content-security-policy");
+            assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe-inline"), "{path}: {policy}");
+        }
+        assert_eq!(page(&app, "/app/nothing", &session).status, 404);
+        assert_eq!(post(&app, "/app/sign-in", "", &[("email", "admin@example.com"), ("password", PASSWORD), ("next", "https://evil.example/")]).header("location"), "/app");
+    }
+
+    fn a_marketer_makes_a_link_and_a_key_on_the_pages(app) {
+        let session = set_up(&app);
+        app.channel("linkedin-organic", "linkedin", "social");
+        let csrf = csrf_in(&page(&app, "/app/links", &session).text);
+        let fields = [("csrf", csrf.as_str()), ("destination", "https://example.com/?utm_source=x"), ("channel", "linkedin-organic"), ("slug", "made-here"), ("passes_query", "on")];
+        let made = post(&app, "/app/links", &session, &fields);
+        assert_eq!(made.status, 303, "{}", made.text);
+        assert_eq!(app.client.browse("/made-here").status, 302, "live with its answer");
+        let clash = post(&app, "/app/links", &session, &fields);
+        assert!((400..500).contains(&clash.status) && clash.text.contains("taken"), "{}", clash.status);
+        let key = post(&app, "/app/keys", &session, &[("csrf", &csrf), ("name", "CRM"), ("scopes", "conversions:write")]);
+        assert_eq!(key.status, 303, "{}", key.text);
+        assert_eq!(app.client.get("/api/v1/links").status, 200);
+    }
+}
+
+#[test]
+fn the_visitor_cookie_is_decided_by_the_first_administrator() {
+    let app = TestApp::start_with(Backend::Sqlite, &[("tracking.visitor_cookie", "ask")]);
+    app.link("go");
+    assert_eq!(app.client.browse("/go").header("set-cookie"), "", "off until decided");
+    let token = set_up_token(&app);
+    let without = [("token", token.as_str()), ("email", "a@example.com"), ("password", PASSWORD)];
+    assert_eq!(post(&app, "/app/set-up", "", &without).status, 422, "the decision is asked for");
+    let with = [without[0], without[1], without[2], ("visitor_cookie", "on")];
+    assert_eq!(post(&app, "/app/set-up", "", &with).status, 303);
+    assert!(app.client.browse("/go").header("set-cookie").starts_with("hw_visitor="));
+}
+
+#[test]
+fn guessing_passwords_is_slowed_down() {
+    let app = TestApp::start(Backend::Sqlite);
+    set_up(&app);
+    let guess = || post(&app, "/app/sign-in", "", &[("email", "admin@example.com"), ("password", "wrong password")]);
+    let limited = (0..30).map(|_| guess()).find(|r| r.status == 429).expect("a limit");
+    assert!(limited.header("retry-after").parse::<u64>().expect("seconds") > 0);
+}
