@@ -111,7 +111,7 @@ fn a_data_directory_without_permission() {
     std::fs::create_dir(&data).expect("data");
     set_mode(&data, 0o555);
     let line = failure(&mut as_nobody(dir.path(), &[]));
-    assert_says(&line, &["data.dir", text(&data), "Permission denied", "right to write", "set data.dir"]);
+    assert_says(&line, &[text(&data), "cannot open", "right to write"]);
 }
 
 #[test]

@@ -154,7 +154,7 @@ on_both! {
         }
         // What is not in the table is not there, in any depth and by any method.
         for (method, path) in [
-            ("GET", "/"), ("GET", "/a/b"), ("GET", "/t/other"), ("GET", "/t"), ("GET", "/hooks/unknown"), ("GET", "/api"),
+            ("POST", "/"), ("GET", "/a/b"), ("GET", "/t/other"), ("GET", "/t"), ("GET", "/hooks/unknown"), ("GET", "/api"),
             ("GET", "/api/v2/links"), ("GET", "/debug/pprof"), ("POST", "/known"), ("DELETE", "/known"),
             ("PUT", "/healthz"), ("POST", "/metrics"), ("GET", "/.env"), ("GET", "/../Cargo.toml"), ("TRACE", "/healthz"),
         ] {
@@ -162,6 +162,7 @@ on_both! {
             assert!([404, 405].contains(&reply.status), "{method} {path} answers {}", reply.status);
             assert!(reply.header("location").is_empty(), "{method} {path}");
         }
+        assert_eq!(anonymous.send("GET", "/", &[], b"").header("location"), "/app");
         // A proxy on this machine makes everybody look like loopback, so it opens nothing.
         let metrics_key = key(&app, "metrics:read");
         let bearer = format!("Bearer {}", metrics_key.key);
@@ -170,6 +171,26 @@ on_both! {
             let known = anonymous.send("GET", "/metrics", &[(name, "192.0.2.1"), ("authorization", &bearer)], b"");
             assert_eq!(known.status, 200, "{name} with metrics:read");
         }
+    }
+
+    /// Whoever is not signed in gets no page but those that lead in.
+    fn every_other_page_asks_to_sign_in(app) {
+        app.link("known");
+        let source = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/ui/mod.rs")).expect("ui");
+        let (_, closed) = source.split_once(".route(\"\",").expect("the page /app comes first of those behind the sign-in");
+        let pages = routes_in(&format!(".route(\"\",{closed}"));
+        assert!(pages.len() > 25, "{pages:?}");
+        let anonymous = Client::new(&app.client.base, "");
+        let before = app.client.get("/api/v1/links").text;
+        for (method, path) in pages {
+            for headers in [&[][..], &[("cookie", "hw_session=made-up")], &[("authorization", "Bearer made-up")]] {
+                let reply = anonymous.send(&method, &format!("/app{}", filled(&path)), headers, b"");
+                let location = reply.header("location");
+                let leads_in = [302, 303].contains(&reply.status) && location.starts_with("/app/sign-in");
+                assert!(leads_in || [401, 403].contains(&reply.status), "{method} /app{path}: {} {location}", reply.status);
+            }
+        }
+        assert_eq!(app.client.get("/api/v1/links").text, before);
     }
 
     /// answered = journaled + unrecorded; journaled + replayed = stored + duplicate + quarantined + pending.
