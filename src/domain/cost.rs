@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::attribution::credit::allocate;
 use super::ids::{CampaignId, ChannelId, CostEntryId, LinkId, PostId};
 use super::money::Money;
+use super::named_enum::named_enum;
 use super::stage::Source;
 use super::time::{Day, DayRange};
-use super::touch::named_enum;
 
 named_enum!(
     /// What the money bought.

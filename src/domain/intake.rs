@@ -179,7 +179,7 @@ impl EventInput {
                 ));
             }
             (Some(text), None) => Money::parse(text, currency).map_err(|f| f.named("value"))?,
-            (None, minor) => Money { minor: minor.unwrap_or(0), currency },
+            (None, minor) => Money::new(minor.unwrap_or(0), currency).map_err(|f| f.named("value_minor"))?,
         };
         // A refund is written both ways in the field; its size is what counts. Other stages are worth something or nothing.
         if money.minor < 0 && self.stage != "refund" {

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod intake;
 pub mod link;
 pub mod money;
+pub(crate) mod named_enum;
 pub mod person;
 pub mod slug;
 pub mod stage;

@@ -80,6 +80,27 @@ pub struct Money {
 }
 
 impl Money {
+    /// Largest amount of one event or cost, in minor units: a hundred billion of a currency with cents.
+    ///
+    /// A report adds amounts as 64-bit integers; this bound lets it add 900,000 of the largest before one could overflow.
+    pub const MINOR_MAX: i64 = 10_000_000_000_000;
+
+    /// An amount within [`Self::MINOR_MAX`].
+    pub fn new(minor: i64, currency: Currency) -> Result<Self, Fault> {
+        if minor.unsigned_abs() > Self::MINOR_MAX.unsigned_abs() {
+            return Err(Fault::new(
+                "amount",
+                "amount-too-large",
+                format!(
+                    "{} {currency} is more than one event or cost may hold ({} {currency}); check the unit",
+                    decimal(minor.into(), currency.exponent()),
+                    decimal(Self::MINOR_MAX.into(), currency.exponent())
+                ),
+            ));
+        }
+        Ok(Self { minor, currency })
+    }
+
     /// Reads a decimal amount such as `480.00` or `-12.5` exactly.
     ///
     /// Refuses more decimals than the currency has, thousands separators and
@@ -114,10 +135,8 @@ impl Money {
         }
         let padded = format!("{whole}{kept:0<places$}");
         match padded.parse::<i64>() {
-            Ok(minor) => Ok(Self { minor: if negative { -minor } else { minor }, currency }),
-            Err(_) => {
-                fault("amount-too-large", format!("{} is too large; the largest amount has 18 digits", shown(text)))
-            }
+            Ok(minor) => Self::new(if negative { -minor } else { minor }, currency),
+            Err(_) => fault("amount-too-large", format!("{} has too many digits; check the unit", shown(text))),
         }
     }
 }
@@ -182,6 +201,7 @@ mod tests {
             ("1e5", "amount-malformed"),
             ("5.", "amount-malformed"),
             ("99999999999999999999", "amount-too-large"),
+            ("100000000000.01", "amount-too-large"),
         ] {
             assert_eq!(Money::parse(text, eur()).expect_err(text).code, code);
         }

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::fault::{Fault, shown};
 use super::ids::{EndpointId, PersonId, StageEventId};
 use super::money::Money;
+use super::named_enum::named_enum;
 use super::person::JoinKey;
 use super::time::UtcMillis;
-use super::touch::named_enum;
 
 named_enum!(
     /// The stages of the funnel, and the events around a sale.

@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq;
 use super::problem::{Problem, ProblemKind};
 use super::state::State;
 use crate::domain::fault::Fault;
-use crate::domain::touch::named_enum;
+use crate::domain::named_enum::named_enum;
 use crate::secret::{random_token, sha256};
 use crate::store::access::{self, Session};
 use crate::store::labels::Author;

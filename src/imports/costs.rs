@@ -167,7 +167,9 @@ fn amount(fields: &Fields, row: &Row, mapping: &ImportMapping) -> Result<Money, 
     })?;
     match &fields.amount {
         Amount::Decimal(cell) => money(cell, &cell.required(row)?, currency, mapping.decimal),
-        Amount::Minor(cell) => Ok(Money { minor: minor_units(cell, &cell.required(row)?)?, currency }),
+        Amount::Minor(cell) => {
+            Money::new(minor_units(cell, &cell.required(row)?)?, currency).map_err(|f| f.named(&cell.name))
+        }
     }
 }
 

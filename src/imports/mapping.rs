@@ -23,10 +23,10 @@ use super::decode::Sheet;
 use super::template::{template_columns, template_parts};
 use crate::domain::fault::{Fault, shown};
 use crate::domain::money::Currency;
+use crate::domain::named_enum::named_enum;
 use crate::domain::person::JoinKey;
 use crate::domain::stage::{Source, Stage};
 use crate::domain::time::Zone;
-use crate::domain::touch::named_enum;
 use crate::domain::utm::near_duplicate;
 
 named_enum!(

@@ -75,7 +75,7 @@ impl CostInput {
         let currency = self.currency.parse()?;
         match (self.amount.as_deref(), self.amount_minor) {
             (Some(text), None) => Money::parse(text, currency),
-            (None, Some(minor)) => Ok(Money { minor, currency }),
+            (None, Some(minor)) => Money::new(minor, currency),
             _ => Err(Fault::new("amount", "amount-missing", "give either `amount` or `amount_minor`")),
         }
     }

@@ -7,8 +7,8 @@ use super::schema::{batches, cost_entries, identity_facts, stage_events, touches
 use super::{Conn, StoreError, bytes, costs, ledger, stored, uuid};
 use crate::domain::fault::Fault;
 use crate::domain::ids::BatchId;
+use crate::domain::named_enum::named_enum;
 use crate::domain::time::UtcMillis;
-use crate::domain::touch::named_enum;
 
 named_enum!(
     /// What a batch added.

@@ -5,8 +5,8 @@ use diesel::prelude::*;
 use super::schema::{deliveries, delivery_items};
 use super::{Conn, StoreError, bytes, stored, uuid};
 use crate::domain::ids::{DeliveryId, EndpointId, StageEventId};
+use crate::domain::named_enum::named_enum;
 use crate::domain::time::UtcMillis;
-use crate::domain::touch::named_enum;
 
 named_enum!(
     /// What became of one item of a delivery (invariant 3). `pending` is passing.

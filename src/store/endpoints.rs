@@ -7,8 +7,8 @@ use super::{Conn, StoreError, stored};
 use crate::domain::fault::{Fault, shown};
 use crate::domain::ids::EndpointId;
 use crate::domain::money::Currency;
+use crate::domain::named_enum::named_enum;
 use crate::domain::time::UtcMillis;
-use crate::domain::touch::named_enum;
 
 named_enum!(
     /// How a sender proves itself.

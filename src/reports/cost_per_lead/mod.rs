@@ -14,7 +14,7 @@ use super::ReportError;
 use super::facts::Facts;
 use super::labels::Labels;
 use crate::domain::ids::{CampaignId, ChannelId, LinkId};
-use crate::domain::touch::named_enum;
+use crate::domain::named_enum::named_enum;
 use crate::store::{Conn, ledger};
 
 named_enum!(
