@@ -43,7 +43,7 @@ pub(super) enum Link {
     },
     /// List links, newest first
     List {
-        /// Words in the slug
+        /// Letters of the slug, of a title or of a tag
         search: Option<String>,
     },
     /// Change a link; its slug never changes

@@ -14,6 +14,13 @@ use crate::domain::link::LinkLabels;
 use crate::domain::slug::Slug;
 use crate::domain::time::UtcMillis;
 
+/// `lower` of SQL, for a search that does not mind case.
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// Lower case.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
 /// A link as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
@@ -34,7 +41,7 @@ pub struct LinkFilter {
     pub below: Option<LinkId>,
     /// How many at most.
     pub limit: i64,
-    /// Words in the slug.
+    /// Letters of the slug, or of a title or tag that the link has or had.
     pub search: Option<String>,
 }
 
@@ -146,10 +153,15 @@ pub fn list(conn: &mut Conn, filter: &LinkFilter) -> Result<Vec<Link>, StoreErro
         .replace('%', "\\%")
         .replace('_', "\\_");
     let pattern = format!("%{escaped}%");
-    let rows: Vec<(i64, String, i64)> = on!(conn, c => links::table
-        .filter(links::id.lt(below)).filter(links::slug.like(&pattern).escape('\\'))
-        .order(links::id.desc()).limit(filter.limit)
-        .select((links::id, links::slug, links::created_at)).load(c))?;
+    let rows: Vec<(i64, String, i64)> = on!(conn, c => {
+        use link_revisions as r;
+        let named = r::table.filter(lower(r::title).like(&pattern).escape('\\').or(lower(r::tags).like(&pattern).escape('\\')));
+        links::table
+            .filter(links::id.lt(below))
+            .filter(links::slug.like(&pattern).escape('\\').or(links::id.eq_any(named.select(r::link_id))))
+            .order(links::id.desc()).limit(filter.limit)
+            .select((links::id, links::slug, links::created_at)).load(c)
+    })?;
     with_labels(conn, rows)
 }
 

@@ -20,6 +20,22 @@ on_both! {
         assert_eq!(app.client.browse("/launch").status, 410);
     }
 
+    fn links_are_found_by_path_title_and_tag(app) {
+        app.link("launch");
+        let more = json!({ "slug": "other", "destination": "https://example.com", "channel": "linkedin-organic", "title": "Spring 100% off", "tags": ["Webinar"] });
+        app.client.post("/api/v1/links", &more).expect(201);
+        let found = |q: &str| -> Vec<String> {
+            let list = app.client.get(&format!("/api/v1/links?q={q}")).expect(200);
+            list["items"].as_array().expect("items").iter().map(|l| l["slug"].as_str().expect("slug").to_owned()).collect()
+        };
+        assert_eq!(found("LAUN"), ["launch"]);
+        assert_eq!(found("spring"), ["other"]);
+        assert_eq!(found("webinar"), ["other"]);
+        assert_eq!(found("100%25"), ["other"]);
+        assert_eq!(found("1__%25"), Vec::<String>::new(), "wildcards of SQL are letters here");
+        assert_eq!(found("").len(), 2);
+    }
+
     fn slugs_are_refused_with_the_reason(app) {
         app.link("taken");
         let make = |slug: &str| app.client.post("/api/v1/links", &json!({ "slug": slug, "destination": "https://example.com", "channel": "linkedin-organic" }));

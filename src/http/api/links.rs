@@ -124,7 +124,7 @@ impl LinkView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct LinkQuery {
-    /// Words in the slug.
+    /// Letters of the slug, of a title or of a tag.
     q: Option<String>,
     /// From `next_cursor`.
     cursor: Option<String>,
