@@ -6,7 +6,6 @@ use serde_json::json;
 use super::{CliError, Context, table};
 use crate::domain::stage::Source;
 use crate::jobs::edit_costs::{self, CostInput};
-use crate::store::costs;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Cost {
@@ -81,30 +80,34 @@ fn add(context: &Context, new: NewCost) -> Result<(), CliError> {
 }
 
 fn list(context: &Context) -> Result<(), CliError> {
-    let list = context.open()?.db.read_now(|conn| costs::list(conn, 500))?;
+    let list = context.open()?.db.read_now(|conn| edit_costs::list(conn, 500))?;
     let json: Vec<_> = list
         .iter()
-        .map(|e| {
+        .map(|named| {
+            let cost = &named.entry.cost;
             json!({
-                "id": e.id, "from": e.cost.days.from, "to": e.cost.days.to, "channel": e.cost.channel,
-                "campaign": e.cost.campaign, "link": e.cost.link, "kind": e.cost.kind,
-                "amount_minor": e.cost.amount.minor, "currency": e.cost.amount.currency,
-                "source": e.cost.source, "document": e.cost.document,
+                "id": named.entry.id, "from": cost.days.from, "to": cost.days.to, "channel": named.channel,
+                "campaign": named.campaign, "post": named.post, "link": named.link, "kind": cost.kind,
+                "amount_minor": cost.amount.minor, "currency": cost.amount.currency,
+                "source": cost.source, "document": cost.document,
             })
         })
         .collect();
     context.print(&json!(json), || {
         table(
-            &["From", "To", "Channel", "Kind", "Amount", "Source", "Document"],
-            list.iter().map(|e| {
+            &["From", "To", "Channel", "Campaign", "Link", "Kind", "Amount", "Source", "Document"],
+            list.iter().map(|named| {
+                let cost = &named.entry.cost;
                 vec![
-                    e.cost.days.from.to_string(),
-                    e.cost.days.to.to_string(),
-                    e.cost.channel.map(|c| c.to_string()).unwrap_or_default(),
-                    e.cost.kind.to_string(),
-                    e.cost.amount.to_string(),
-                    e.cost.source.as_str().to_owned(),
-                    e.cost.document.clone().unwrap_or_default(),
+                    cost.days.from.to_string(),
+                    cost.days.to.to_string(),
+                    named.channel.clone().unwrap_or_else(|| "(shared)".into()),
+                    named.campaign.clone().unwrap_or_default(),
+                    named.link.clone().unwrap_or_default(),
+                    cost.kind.to_string(),
+                    cost.amount.to_string(),
+                    cost.source.as_str().to_owned(),
+                    cost.document.clone().unwrap_or_default(),
                 ]
             }),
         )

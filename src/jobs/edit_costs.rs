@@ -1,14 +1,16 @@
 //! Costs by the codes people use; the API, the pages and the command line all come through here.
 
+use std::collections::HashMap;
+
 use super::import::Codes;
-use crate::domain::cost::{CostDraft, CostKind};
+use crate::domain::cost::{CostDraft, CostEntry, CostKind};
 use crate::domain::fault::Fault;
 use crate::domain::money::Money;
 use crate::domain::stage::Source;
 use crate::domain::time::{Day, DayRange};
 use crate::store::costs::{self, Stored};
-use crate::store::labels::Author;
-use crate::store::{Conn, StoreError};
+use crate::store::labels::{self, Author};
+use crate::store::{Conn, StoreError, links};
 
 /// A cost in its sender's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
@@ -101,4 +103,38 @@ pub fn add(
         }
     }
     if faults.is_empty() { costs::add(conn, &drafts, label, author) } else { Err(StoreError::Refused(faults)) }
+}
+
+/// A standing cost with the codes of what it was spent on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedCost {
+    /// The entry.
+    pub entry: CostEntry,
+    /// The channel's code.
+    pub channel: Option<String>,
+    /// The campaign's code.
+    pub campaign: Option<String>,
+    /// The post's code.
+    pub post: Option<String>,
+    /// The link's slug.
+    pub link: Option<String>,
+}
+
+/// The newest standing costs.
+pub fn list(conn: &mut Conn, limit: i64) -> Result<Vec<NamedCost>, StoreError> {
+    let channels: HashMap<_, _> = labels::list_channels(conn)?.into_iter().map(|c| (c.id, c.code)).collect();
+    let campaigns: HashMap<_, _> = labels::list_campaigns(conn)?.into_iter().map(|c| (c.id, c.code)).collect();
+    let posts: HashMap<_, _> = labels::list_posts(conn)?.into_iter().map(|p| (p.id, p.code)).collect();
+    let slugs: HashMap<_, _> = links::all(conn)?.into_iter().map(|l| (l.id, l.slug)).collect();
+    let entries = costs::list(conn, limit)?;
+    Ok(entries
+        .into_iter()
+        .map(|entry| NamedCost {
+            channel: entry.cost.channel.and_then(|id| channels.get(&id).cloned()),
+            campaign: entry.cost.campaign.and_then(|id| campaigns.get(&id).cloned()),
+            post: entry.cost.post.and_then(|id| posts.get(&id).cloned()),
+            link: entry.cost.link.and_then(|id| slugs.get(&id).cloned()),
+            entry,
+        })
+        .collect())
 }

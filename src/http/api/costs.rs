@@ -13,7 +13,6 @@ use crate::http::problem::{Problem, ProblemBody};
 use crate::http::state::State;
 use crate::jobs::edit_costs::{self, CostInput};
 use crate::store::batches::{self, Batch, BatchKind};
-use crate::store::costs;
 
 /// A cost as the API takes it.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -90,9 +89,13 @@ pub struct CostView {
     id: CostEntryId,
     from: String,
     to: String,
+    /// The channel's code.
     channel: Option<String>,
+    /// The campaign's code.
     campaign: Option<String>,
+    /// The post's code.
     post: Option<String>,
+    /// The link's slug.
     link: Option<String>,
     kind: String,
     amount_minor: i64,
@@ -101,25 +104,28 @@ pub struct CostView {
     document: Option<String>,
 }
 
-/// Lists the newest standing cost entries, 500 at most. Channel, campaign, post and link are ids.
+/// Lists the newest standing cost entries, 500 at most.
 #[utoipa::path(get, path = "/api/v1/costs", tag = "costs", responses((status = 200, body = Listed<CostView>)))]
 pub(crate) async fn list_costs(_caller: Can<CostsRead>, state: Data<State>) -> Result<Json<Listed<CostView>>, Problem> {
-    let list = state.db.read(|conn| costs::list(conn, 500)).await?;
+    let list = state.db.read(|conn| edit_costs::list(conn, 500)).await?;
     Ok(Json(Listed::whole(
         list.into_iter()
-            .map(|e| CostView {
-                id: e.id,
-                from: e.cost.days.from.to_string(),
-                to: e.cost.days.to.to_string(),
-                channel: e.cost.channel.map(|i| i.to_string()),
-                campaign: e.cost.campaign.map(|i| i.to_string()),
-                post: e.cost.post.map(|i| i.to_string()),
-                link: e.cost.link.map(|i| i.to_string()),
-                kind: e.cost.kind.as_str().to_owned(),
-                amount_minor: e.cost.amount.minor,
-                currency: e.cost.amount.currency.code().to_owned(),
-                source: e.cost.source.as_str().to_owned(),
-                document: e.cost.document,
+            .map(|named| {
+                let cost = named.entry.cost;
+                CostView {
+                    id: named.entry.id,
+                    from: cost.days.from.to_string(),
+                    to: cost.days.to.to_string(),
+                    channel: named.channel,
+                    campaign: named.campaign,
+                    post: named.post,
+                    link: named.link,
+                    kind: cost.kind.as_str().to_owned(),
+                    amount_minor: cost.amount.minor,
+                    currency: cost.amount.currency.code().to_owned(),
+                    source: cost.source.as_str().to_owned(),
+                    document: cost.document,
+                }
             })
             .collect(),
     )))

@@ -1,7 +1,5 @@
 //! Costs: one added by hand, those that stand, and batches to undo.
 
-use std::collections::HashMap;
-
 use actix_web::web::{Data, Path, Query};
 use askama::Template;
 use serde::Deserialize;
@@ -10,14 +8,13 @@ use super::forms::{Choice, Fields, Form};
 use super::links::label_choices;
 use super::page::{PageError, PageResult, Shell, count, faults_of, money, ok, see, unprocessable, when};
 use super::session::{Posted, SignedIn};
-use crate::domain::cost::{CostEntry, CostKind};
+use crate::domain::cost::CostKind;
 use crate::domain::fault::Fault;
 use crate::domain::ids::BatchId;
 use crate::domain::stage::Source;
 use crate::http::state::State;
-use crate::jobs::edit_costs::{self, CostInput};
+use crate::jobs::edit_costs::{self, CostInput, NamedCost};
 use crate::store::batches::{self, Batch};
-use crate::store::{Conn, StoreError, costs, labels, links};
 
 /// Rows of each list.
 const ROWS: i64 = 200;
@@ -79,11 +76,9 @@ pub(super) async fn list(who: SignedIn, state: Data<State>, query: Query<Done>) 
 }
 
 async fn list_page(who: &SignedIn, state: &State, form: Form) -> Result<CostsPage, PageError> {
-    let (entries, codes, batches, (channels, campaigns)) = state
+    let (costs, batches, (channels, campaigns)) = state
         .db
-        .read(|conn| {
-            Ok((costs::list(conn, ROWS)?, Names::load(conn)?, batches::list(conn, ROWS)?, label_choices(conn)?))
-        })
+        .read(|conn| Ok((edit_costs::list(conn, ROWS)?, batches::list(conn, ROWS)?, label_choices(conn)?)))
         .await?;
     Ok(CostsPage {
         shell: Shell::new("costs", "Costs", &who.session),
@@ -91,7 +86,7 @@ async fn list_page(who: &SignedIn, state: &State, form: Form) -> Result<CostsPag
         channels,
         campaigns,
         kinds: CostKind::ALL.iter().map(|k| Choice::new(k.as_str(), kind_label(*k))).collect(),
-        costs: entries.into_iter().map(|e| codes.row(e)).collect(),
+        costs: costs.into_iter().map(cost_row).collect(),
         batches: batches.into_iter().map(batch_row).collect(),
     })
 }
@@ -175,44 +170,24 @@ fn batch_row(b: Batch) -> BatchRow {
     }
 }
 
-/// Names of what costs were spent on.
-struct Names {
-    channels: HashMap<i64, String>,
-    campaigns: HashMap<i64, String>,
-    posts: HashMap<i64, String>,
-    links: HashMap<i64, String>,
-}
-
-impl Names {
-    fn load(conn: &mut Conn) -> Result<Self, StoreError> {
-        Ok(Self {
-            channels: labels::list_channels(conn)?.into_iter().map(|c| (c.id.0, c.code)).collect(),
-            campaigns: labels::list_campaigns(conn)?.into_iter().map(|c| (c.id.0, c.code)).collect(),
-            posts: labels::list_posts(conn)?.into_iter().map(|p| (p.id.0, p.code)).collect(),
-            links: links::all(conn)?.into_iter().map(|l| (l.id.0, l.slug)).collect(),
-        })
-    }
-
-    fn row(&self, entry: CostEntry) -> CostRow {
-        let cost = entry.cost;
-        let name = |names: &HashMap<i64, String>, id: Option<i64>| id.and_then(|id| names.get(&id).cloned());
-        let detail = [
-            name(&self.campaigns, cost.campaign.map(|i| i.0)).map(|c| format!("campaign {c}")),
-            name(&self.posts, cost.post.map(|i| i.0)).map(|p| format!("post {p}")),
-            name(&self.links, cost.link.map(|i| i.0)).map(|l| format!("link {l}")),
-        ];
-        CostRow {
-            days: if cost.days.from == cost.days.to {
-                cost.days.from.to_string()
-            } else {
-                format!("{} to {}", cost.days.from, cost.days.to)
-            },
-            label: name(&self.channels, cost.channel.map(|i| i.0)).unwrap_or_else(|| "(shared)".to_owned()),
-            detail: detail.into_iter().flatten().collect::<Vec<_>>().join(", "),
-            kind: cost.kind.as_str(),
-            amount: money(cost.amount),
-            document: cost.document.unwrap_or_default(),
-            source: cost.source.as_str().to_owned(),
-        }
+fn cost_row(named: NamedCost) -> CostRow {
+    let cost = named.entry.cost;
+    let detail = [
+        named.campaign.map(|c| format!("campaign {c}")),
+        named.post.map(|p| format!("post {p}")),
+        named.link.map(|l| format!("link {l}")),
+    ];
+    CostRow {
+        days: if cost.days.from == cost.days.to {
+            cost.days.from.to_string()
+        } else {
+            format!("{} to {}", cost.days.from, cost.days.to)
+        },
+        label: named.channel.unwrap_or_else(|| "(shared)".to_owned()),
+        detail: detail.into_iter().flatten().collect::<Vec<_>>().join(", "),
+        kind: cost.kind.as_str(),
+        amount: money(cost.amount),
+        document: cost.document.unwrap_or_default(),
+        source: cost.source.as_str().to_owned(),
     }
 }
