@@ -291,14 +291,16 @@ fn poll(state: &State, resumes: bool) {
     state.collect_limit.retain_recent();
 }
 
-/// Looks first without the write lock: nearly always there is nothing to read.
+/// Reads deliveries that were stored but not read: each in a transaction of its own, so that one cannot hold up the rest.
 fn resume(state: &State) {
-    let left = state.db.read_now(|conn| crate::store::deliveries::pending(conn, 1)).unwrap_or_default();
-    if left.is_empty() {
-        return;
-    }
-    match state.db.write_now(|conn| intake::resume(conn, &state.intake(), state.clock.now())) {
-        Ok(count) => tracing::info!(deliveries = count, "deliveries that were stored but not read have been read"),
-        Err(error) => tracing::warn!(error = %error, "deliveries could not be read; the next poll tries again"),
+    let left = state.db.read_now(|conn| crate::store::deliveries::pending(conn, 1_000)).unwrap_or_default();
+    for id in left {
+        match intake::read_or_set_aside(&state.db, &state.intake(), id, state.clock.now()) {
+            Ok(_) => tracing::info!(delivery.id = %id, "a delivery that was stored but not read has been read"),
+            Err(error) => {
+                tracing::warn!(error = %error, "deliveries cannot be read now; the next poll tries again");
+                return;
+            }
+        }
     }
 }

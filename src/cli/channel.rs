@@ -136,7 +136,9 @@ pub(super) fn run(context: &Context, command: ChannelCommand) -> Result<(), CliE
         }
         ChannelCommand::Edit { code, name, effect } => {
             core.db.write_now(|conn| {
-                edit_channel(conn, &code, effect.effect(), context, |l| l.name = name.unwrap_or(l.name.clone()))
+                edit_channel(conn, &code, effect.effect(), context, |l| {
+                    l.name = name.clone().unwrap_or_else(|| l.name.clone())
+                })
             })?;
             context.print(&json!({ "code": code }), || format!("channel {code} is changed"));
         }
@@ -178,7 +180,9 @@ pub(super) fn run_campaign(context: &Context, command: CampaignCommand) -> Resul
         }
         CampaignCommand::Edit { code, name, effect } => {
             core.db.write_now(|conn| {
-                edit_campaign(conn, &code, effect.effect(), context, |l| l.name = name.unwrap_or(l.name.clone()))
+                edit_campaign(conn, &code, effect.effect(), context, |l| {
+                    l.name = name.clone().unwrap_or_else(|| l.name.clone())
+                })
             })?;
             context.print(&json!({ "code": code }), || format!("campaign {code} is changed"));
         }
@@ -195,12 +199,15 @@ fn edit_channel(
     code: &str,
     effect: Effect,
     context: &Context,
-    change: impl FnOnce(&mut ChannelLabels),
+    change: impl Fn(&mut ChannelLabels),
 ) -> Result<(), StoreError> {
     let found = labels::list_channels(conn)?.into_iter().find(|c| c.code == code);
-    let mut channel = found.ok_or_else(|| StoreError::NotFound(format!("channel `{code}`")))?;
-    change(&mut channel.labels);
-    labels::revise_channel(conn, channel.id, &channel.labels, effect, &context.author())
+    let channel = found.ok_or_else(|| StoreError::NotFound(format!("channel `{code}`")))?;
+    labels::revise_channel(conn, channel.id, effect, &context.author(), |was| {
+        let mut labels = was.clone();
+        change(&mut labels);
+        labels
+    })
 }
 
 fn edit_campaign(
@@ -208,12 +215,15 @@ fn edit_campaign(
     code: &str,
     effect: Effect,
     context: &Context,
-    change: impl FnOnce(&mut CampaignLabels),
+    change: impl Fn(&mut CampaignLabels),
 ) -> Result<(), StoreError> {
     let found = labels::list_campaigns(conn)?.into_iter().find(|c| c.code == code);
-    let mut campaign = found.ok_or_else(|| StoreError::NotFound(format!("campaign `{code}`")))?;
-    change(&mut campaign.labels);
-    labels::revise_campaign(conn, campaign.id, &campaign.labels, effect, &context.author())
+    let campaign = found.ok_or_else(|| StoreError::NotFound(format!("campaign `{code}`")))?;
+    labels::revise_campaign(conn, campaign.id, effect, &context.author(), |was| {
+        let mut labels = was.clone();
+        change(&mut labels);
+        labels
+    })
 }
 
 fn similar(allowed: bool) -> Similar {

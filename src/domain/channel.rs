@@ -96,16 +96,6 @@ pub enum Effect {
     Correction,
 }
 
-impl Effect {
-    /// The instant from which a revision recorded at `now` is effective.
-    pub fn effective_from(self, now: UtcMillis) -> UtcMillis {
-        match self {
-            Self::FromNowOn => now,
-            Self::Correction => UtcMillis(i64::MIN),
-        }
-    }
-}
-
 /// A dated label of one subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision<L> {
@@ -139,6 +129,25 @@ impl<L> History<L> {
     pub fn at(&self, at: UtcMillis) -> Option<&L> {
         let effective = self.0.iter().rev().find(|r| r.effective_from <= at);
         effective.or_else(|| self.0.first()).map(|r| &r.labels)
+    }
+
+    /// The label as it holds from each instant on at which it changes, oldest first, beginning with the beginning.
+    pub fn segments(&self) -> Vec<(UtcMillis, &L)> {
+        let mut starts: Vec<UtcMillis> = self.0.iter().map(|r| r.effective_from).collect();
+        // Touches older than the subject take its first label.
+        starts.push(UtcMillis(i64::MIN));
+        starts.sort();
+        starts.dedup();
+        starts.into_iter().filter_map(|at| self.at(at).map(|labels| (at, labels))).collect()
+    }
+
+    /// The revisions that a change makes, with the instant from which each holds: one from now on, or, as a correction,
+    /// one for each stretch of the past, in which only what the change names is changed.
+    pub fn changed(&self, effect: Effect, now: UtcMillis, change: impl Fn(&L) -> L) -> Vec<(UtcMillis, L)> {
+        match effect {
+            Effect::FromNowOn => self.latest().map(|labels| (now, change(labels))).into_iter().collect(),
+            Effect::Correction => self.segments().into_iter().map(|(at, labels)| (at, change(labels))).collect(),
+        }
     }
 
     /// The label in force after everything that was recorded.
@@ -254,7 +263,8 @@ mod tests {
     fn a_change_from_now_on_leaves_the_past_and_a_correction_does_not() {
         let revise = |recorded: i64, effect: Effect, name: &str| {
             let recorded_at = UtcMillis(recorded);
-            Revision { recorded_at, effective_from: effect.effective_from(recorded_at), labels: name.to_owned() }
+            let effective_from = if effect == Effect::Correction { UtcMillis(i64::MIN) } else { recorded_at };
+            Revision { recorded_at, effective_from, labels: name.to_owned() }
         };
         let mut revisions = vec![revise(10, Effect::FromNowOn, "a"), revise(20, Effect::FromNowOn, "b")];
         let history = History::new(revisions.clone());
@@ -266,6 +276,20 @@ mod tests {
         let corrected = History::new(revisions);
         assert_eq!(name(&corrected, 5).as_deref(), Some("c"));
         assert_eq!(name(&corrected, 25).as_deref(), Some("c"));
+        let recased = corrected.changed(Effect::Correction, UtcMillis(40), |l| l.to_uppercase());
+        assert_eq!(
+            recased,
+            [(UtcMillis(i64::MIN), "C".to_owned()), (UtcMillis(10), "C".to_owned()), (UtcMillis(20), "C".to_owned())]
+        );
+        let kept = history.changed(Effect::Correction, UtcMillis(40), |l| format!("{l}!"));
+        assert_eq!(
+            kept,
+            [
+                (UtcMillis(i64::MIN), "a!".to_owned()),
+                (UtcMillis(10), "a!".to_owned()),
+                (UtcMillis(20), "b!".to_owned())
+            ]
+        );
         assert_eq!(corrected.changes_within(UtcMillis(10), UtcMillis(30)).collect::<Vec<_>>(), [UtcMillis(20)]);
     }
 }

@@ -90,9 +90,16 @@ impl EventInput {
         let keys = keep(&mut faults, self.checked_keys(defaults, hash));
         let subject = keep(&mut faults, given(self.subject.as_deref()).map(Subject::parse).transpose());
         let value = keep(&mut faults, self.checked_value(defaults));
-        let parent = given(self.parent.as_deref()).map(str::to_owned);
-        if let (Some(event_id), Some(stage), Some(occurred_at), Some(mut keys), Some(subject), Some(value)) =
-            (event_id, stage, occurred_at, keys, subject, value)
+        let parent = keep(&mut faults, self.checked_parent());
+        if let (
+            Some(event_id),
+            Some(stage),
+            Some(occurred_at),
+            Some(mut keys),
+            Some(subject),
+            Some(value),
+            Some(parent),
+        ) = (event_id, stage, occurred_at, keys, subject, value, parent)
         {
             if keys.is_empty() && subject.is_none() && parent.is_none() {
                 faults.push(Fault::new(
@@ -122,6 +129,16 @@ impl EventInput {
             ));
         }
         Ok(id.to_owned())
+    }
+
+    fn checked_parent(&self) -> Result<Option<String>, Fault> {
+        match given(self.parent.as_deref()) {
+            Some(text) if text.len() > EVENT_ID_LEN_MAX || text.chars().any(char::is_control) => {
+                let why = format!("{} has more than {EVENT_ID_LEN_MAX} bytes or holds control characters", shown(text));
+                Err(Fault::new("parent", "parent-malformed", why))
+            }
+            parent => Ok(parent.map(str::to_owned)),
+        }
     }
 
     fn checked_time(&self, defaults: &IntakeDefaults, now: UtcMillis) -> Result<UtcMillis, Fault> {
@@ -227,9 +244,16 @@ fn text_or_number<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Strin
             Ok(Some(v.to_string()))
         }
 
-        fn visit_f64<E>(self, v: f64) -> Result<Self::Value, E> {
-            // The shortest text that reads back as this number: what the sender wrote, up to 15 digits.
-            Ok(Some(v.to_string()))
+        fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<Self::Value, E> {
+            // The shortest text that reads back as this number is what the sender wrote, up to 15 digits; beyond, JSON's
+            // numbers have been rounded on the way.
+            let text = v.to_string();
+            if text.bytes().filter(u8::is_ascii_digit).count() > 15 {
+                return Err(E::custom(
+                    "value: the number has more than 15 digits and is no longer exact; send it as text",
+                ));
+            }
+            Ok(Some(text))
         }
 
         fn visit_unit<E>(self) -> Result<Self::Value, E> {

@@ -97,6 +97,11 @@ impl JoinKey {
     pub fn is_strong(&self) -> bool {
         matches!(self, Self::Email(_) | Self::Contact(_))
     }
+
+    /// Whether the key gives touches and fuses nobody who is known otherwise.
+    pub fn is_weak(&self) -> bool {
+        matches!(self, Self::Click(_) | Self::Visitor(_))
+    }
 }
 
 impl fmt::Display for JoinKey {
@@ -186,8 +191,7 @@ pub struct People {
     clicks: BTreeMap<PersonId, BTreeSet<TouchId>>,
     visitors: BTreeMap<PersonId, BTreeSet<VisitorId>>,
     click_owner: HashMap<TouchId, PersonId>,
-    clicks_in_order: Vec<TouchId>,
-    visitor_owner: HashMap<VisitorId, PersonId>,
+    members: BTreeMap<PersonId, Vec<PersonId>>,
     subjects: HashMap<Subject, BTreeSet<PersonId>>,
     /// Weak keys that known people share.
     pub shared: Vec<SharedKey>,
@@ -197,13 +201,15 @@ pub struct People {
 
 impl People {
     /// Computes the clusters from facts in the order of recording.
+    ///
+    /// A click is its browser's, too: the caller puts a join of the browser behind each join of a click whose touch is known.
     pub fn resolve(facts: &[(UtcMillis, IdentityFact)]) -> Self {
         let mut graph = Clusters::default();
         let forbidden = latest_verdicts(facts);
         let over_shared = graph.join_strong(facts, &forbidden);
         let mut people = Self { over_shared, ..Self::default() };
         let known = known_roots(facts, &mut graph);
-        people.give_weak_keys(facts, &mut graph, &known);
+        people.give_weak_keys(facts, &mut graph, &known, &forbidden);
         people.name_clusters(&mut graph);
         people
     }
@@ -228,20 +234,9 @@ impl People {
         self.click_owner.get(&click).copied()
     }
 
-    /// Who a browser was first joined to.
-    pub fn visitor_owner(&self, visitor: VisitorId) -> Option<PersonId> {
-        self.visitor_owner.get(&visitor).copied()
-    }
-
-    /// Gives each browser that a known click came from to the click's first owner, in the order the clicks were told,
-    /// so that the browser's other touches belong to that person too.
-    pub fn adopt_visitors(&mut self, visitor_of: &HashMap<TouchId, VisitorId>) {
-        for click in std::mem::take(&mut self.clicks_in_order) {
-            if let (Some(visitor), Some(owner)) = (visitor_of.get(&click), self.click_owner.get(&click)) {
-                let first = *self.visitor_owner.entry(*visitor).or_insert(*owner);
-                self.visitors.entry(first).or_default().insert(*visitor);
-            }
-        }
+    /// The persons of a cluster, oldest first: what an unmerge is told about.
+    pub fn members(&self, cluster: PersonId) -> &[PersonId] {
+        self.members.get(&cluster).map_or(&[], Vec::as_slice)
     }
 
     /// Clusters that belong to a subject, oldest first.
@@ -255,46 +250,56 @@ impl People {
         facts: &[(UtcMillis, IdentityFact)],
         graph: &mut Clusters,
         known: &BTreeSet<PersonId>,
+        verdicts: &Verdicts,
     ) {
-        let mut owner: HashMap<JoinKey, PersonId> = HashMap::new();
+        let owner = self.first_holders(facts);
         // Whoever is known by a weak key alone is whoever else brought it.
-        for (_, fact) in facts {
-            let IdentityFact::Join { person, key } = fact else { continue };
-            if key.is_strong() || matches!(key, JoinKey::Subject(_)) {
-                continue;
-            }
-            let first = *owner.entry(key.clone()).or_insert(*person);
-            let (a, b) = (graph.find(first), graph.find(*person));
-            if a != b && !(graph.touches_known(a, known) && graph.touches_known(b, known)) {
+        for (person, key) in joins(facts) {
+            let Some(first) = owner.get(key) else { continue };
+            let (a, b) = (graph.find(*first), graph.find(person));
+            let both_known = graph.touches_known(a, known) && graph.touches_known(b, known);
+            if a != b && !both_known && !graph.kept_apart(a, b, verdicts) {
                 graph.union(a, b);
             }
         }
-        for (_, fact) in facts {
-            let IdentityFact::Join { person, key } = fact else { continue };
-            let cluster = graph.find(*person);
-            let first = owner.get(key).map_or(cluster, |p| graph.find(*p));
-            if first != cluster && !key.is_strong() && !matches!(key, JoinKey::Subject(_)) {
+        for (person, key) in joins(facts) {
+            let cluster = graph.find(person);
+            if let JoinKey::Subject(subject) = key {
+                self.subjects.entry(subject.clone()).or_default().insert(cluster);
+            }
+            let Some(first) = owner.get(key).map(|p| graph.find(*p)) else { continue };
+            if first != cluster {
                 self.shared.push(SharedKey { key: key.clone(), owner: first, other: cluster });
             }
             match key {
                 JoinKey::Click(id) => {
                     self.clicks.entry(cluster).or_default().insert(*id);
-                    if self.click_owner.insert(*id, first).is_none() {
-                        self.clicks_in_order.push(*id);
-                    }
+                    self.click_owner.insert(*id, first);
                 }
                 JoinKey::Visitor(id) if first == cluster => {
                     self.visitors.entry(cluster).or_default().insert(*id);
-                    self.visitor_owner.insert(*id, first);
                 }
-                JoinKey::Subject(subject) => {
-                    self.subjects.entry(subject.clone()).or_default().insert(cluster);
-                }
-                JoinKey::Visitor(_) | JoinKey::Email(_) | JoinKey::Contact(_) => {}
+                JoinKey::Visitor(_) | JoinKey::Subject(_) | JoinKey::Email(_) | JoinKey::Contact(_) => {}
             }
         }
         self.shared.sort();
         self.shared.dedup();
+    }
+
+    /// Who brought each weak key first; keys that too many persons brought belong to nobody and are listed.
+    fn first_holders(&mut self, facts: &[(UtcMillis, IdentityFact)]) -> HashMap<JoinKey, PersonId> {
+        let mut holders: HashMap<&JoinKey, Vec<PersonId>> = HashMap::new();
+        for (person, key) in joins(facts) {
+            let list = holders.entry(key).or_default();
+            if key.is_weak() && list.len() <= PERSONS_PER_KEY_MAX && !list.contains(&person) {
+                list.push(person);
+            }
+        }
+        let (few, many): (Vec<_>, Vec<_>) =
+            holders.into_iter().filter(|(k, _)| k.is_weak()).partition(|(_, list)| list.len() <= PERSONS_PER_KEY_MAX);
+        self.over_shared.extend(many.into_iter().map(|(key, _)| key.clone()));
+        self.over_shared.sort();
+        few.into_iter().filter_map(|(key, list)| Some((key.clone(), *list.first()?))).collect()
     }
 
     fn name_clusters(&mut self, graph: &mut Clusters) {
@@ -302,12 +307,27 @@ impl People {
         for person in persons {
             let root = graph.find(person);
             self.cluster_of.insert(person, root);
+            self.members.entry(root).or_default().push(person);
+        }
+        for members in self.members.values_mut() {
+            members.sort();
         }
     }
 }
 
+/// The last word on each pair that one was said about: merged or not.
+type Verdicts = BTreeMap<(PersonId, PersonId), bool>;
+
+/// The joins among facts, in order.
+fn joins(facts: &[(UtcMillis, IdentityFact)]) -> impl Iterator<Item = (PersonId, &JoinKey)> {
+    facts.iter().filter_map(|(_, fact)| match fact {
+        IdentityFact::Join { person, key } => Some((*person, key)),
+        IdentityFact::Merge { .. } | IdentityFact::Unmerge { .. } => None,
+    })
+}
+
 /// The last word, merge or unmerge, on each pair that one was said about.
-fn latest_verdicts(facts: &[(UtcMillis, IdentityFact)]) -> BTreeMap<(PersonId, PersonId), bool> {
+fn latest_verdicts(facts: &[(UtcMillis, IdentityFact)]) -> Verdicts {
     let mut verdicts = BTreeMap::new();
     for (_, fact) in facts {
         let (a, b, merged) = match fact {
@@ -379,11 +399,7 @@ impl Clusters {
     }
 
     /// Joins persons by strong keys and merges, except pairs that an unmerge keeps apart; answers the over-shared keys.
-    fn join_strong(
-        &mut self,
-        facts: &[(UtcMillis, IdentityFact)],
-        verdicts: &BTreeMap<(PersonId, PersonId), bool>,
-    ) -> Vec<JoinKey> {
+    fn join_strong(&mut self, facts: &[(UtcMillis, IdentityFact)], verdicts: &Verdicts) -> Vec<JoinKey> {
         let mut holders: BTreeMap<&JoinKey, Vec<PersonId>> = BTreeMap::new();
         for (_, fact) in facts {
             let IdentityFact::Join { person, key } = fact else { continue };
@@ -395,12 +411,19 @@ impl Clusters {
         }
         let mut edges: Vec<(PersonId, PersonId)> =
             verdicts.iter().filter(|(_, m)| **m).map(|(pair, _)| *pair).collect();
+        let with_contact: BTreeSet<PersonId> =
+            joins(facts).filter(|(_, k)| matches!(k, JoinKey::Contact(_))).map(|(p, _)| p).collect();
         let mut over_shared = Vec::new();
         for (key, list) in holders {
-            if list.len() > PERSONS_PER_KEY_MAX {
+            // A form that knows an address alone is no further person of it.
+            let contacts = list.iter().filter(|p| with_contact.contains(p)).count();
+            if contacts > PERSONS_PER_KEY_MAX {
                 over_shared.push(key.clone());
-            } else {
-                edges.extend(list.iter().zip(list.iter().skip(1)).map(|(a, b)| (*a, *b)));
+                continue;
+            }
+            // Every pair, so that two who are kept apart do not part a third from both.
+            for (i, a) in list.iter().enumerate() {
+                edges.extend(list.iter().skip(i + 1).map(|b| (*a, *b)));
             }
         }
         for (a, b) in edges {
@@ -412,7 +435,7 @@ impl Clusters {
     }
 
     /// Whether joining the clusters of `a` and `b` would put an unmerged pair together again.
-    fn kept_apart(&mut self, a: PersonId, b: PersonId, verdicts: &BTreeMap<(PersonId, PersonId), bool>) -> bool {
+    fn kept_apart(&mut self, a: PersonId, b: PersonId, verdicts: &Verdicts) -> bool {
         self.add(a);
         self.add(b);
         let (left, right) = (self.find(a), self.find(b));
@@ -513,6 +536,34 @@ mod tests {
         let people = People::resolve(&six);
         assert_eq!(people.cluster(p(5)), p(5));
         assert_eq!(people.over_shared, [email("office")]);
+    }
+
+    #[test]
+    fn an_unmerge_holds_against_weak_keys_and_parts_nobody_else() {
+        let unmerge = |a, b| (UtcMillis(9), IdentityFact::Unmerge { a: p(a), b: p(b) });
+        let weak = People::resolve(&[join(1, contact("crm:1")), join(1, click(9)), join(2, click(9)), unmerge(1, 2)]);
+        assert_ne!(weak.cluster(p(1)), weak.cluster(p(2)));
+        let of_one_address =
+            [join(1, email("e")), join(2, email("e")), join(3, email("e")), unmerge(1, 2), unmerge(2, 3)];
+        let people = People::resolve(&of_one_address);
+        assert_eq!((people.cluster(p(3)), people.cluster(p(2))), (p(1), p(2)));
+        assert_eq!(people.members(p(1)), [p(1), p(3)]);
+    }
+
+    #[test]
+    fn a_form_without_contact_id_is_no_sixth_person() {
+        let mut facts: Vec<_> =
+            (1..=5).flat_map(|n| [join(n, contact(&format!("crm:{n}"))), join(n, email("e"))]).collect();
+        facts.push(join(6, email("e")));
+        assert_eq!(People::resolve(&facts).cluster(p(6)), p(1));
+    }
+
+    #[test]
+    fn a_click_id_that_everybody_brings_is_nobodys() {
+        let facts: Vec<_> = (1..=6).flat_map(|n| [join(n, contact(&format!("crm:{n}"))), join(n, click(9))]).collect();
+        let people = People::resolve(&facts);
+        assert_eq!(people.clicks(p(1)).count(), 0);
+        assert_eq!(people.over_shared, [click(9)]);
     }
 
     #[test]

@@ -137,10 +137,13 @@ impl FromStr for Day {
     fn from_str(text: &str) -> Result<Self, Fault> {
         let strict = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
         match text.parse::<Date>() {
-            Ok(date) if strict => Ok(Self(date)),
-            _ => {
-                Err(Fault::new("day", "day-malformed", format!("{} is not a day; write it as 2025-01-31", shown(text))))
-            }
+            // The last years of the calendar have no day after them to end at.
+            Ok(date) if strict && (1900..=9000).contains(&date.year()) => Ok(Self(date)),
+            _ => Err(Fault::new(
+                "day",
+                "day-malformed",
+                format!("{} is not a day between 1900 and 9000; write it as 2025-01-31", shown(text)),
+            )),
         }
     }
 }
@@ -248,7 +251,9 @@ impl Zone {
         if let Ok(at) = UtcMillis::parse(text) {
             return Ok(at);
         }
-        let local = text.trim().parse::<jiff::civil::DateTime>().ok();
+        // A zone in brackets would contradict the one that reads it.
+        let local =
+            Some(text.trim()).filter(|t| !t.contains('[')).and_then(|t| t.parse::<jiff::civil::DateTime>().ok());
         local.and_then(|dt| self.0.to_zoned(dt).ok()).map(|z| UtcMillis(z.timestamp().as_millisecond())).ok_or_else(
             || {
                 Fault::new(

@@ -54,11 +54,17 @@ pub(super) async fn store_and_read(state: &State, delivery: Delivery, items: i64
     let id = delivery.id;
     state.db.write(move |conn| deliveries::insert(conn, &delivery, items)).await?;
     let (context, now) = (state.intake(), state.clock.now());
-    let read = state.db.write(move |conn| intake::read_delivery(conn, &context, id, now)).await;
-    read.or_else(|error| {
-        tracing::warn!(delivery.id = %id, error = %error, "a delivery is stored and will be read later");
-        Ok((0..items).map(|item| Item::pending(id, item)).collect())
-    })
+    match state.db.write(move |conn| intake::read_delivery(conn, &context, id, now)).await {
+        Err(error) if error.is_passing() => {
+            tracing::warn!(delivery.id = %id, error = %error, "a delivery is stored and will be read later");
+            Ok((0..items).map(|item| Item::pending(id, item)).collect())
+        }
+        Err(error) => {
+            tracing::warn!(delivery.id = %id, error = %error, "a delivery is set aside");
+            state.db.write(move |conn| intake::set_aside(conn, id)).await
+        }
+        Ok(read) => Ok(read),
+    }
 }
 
 /// Reads a body of bounded size in bounded time.

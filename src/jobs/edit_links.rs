@@ -129,33 +129,27 @@ pub fn change(
     author: &Author,
 ) -> Result<(NamedLink, Vec<String>), StoreError> {
     let codes = Codes::load(conn)?;
-    let mut labels = links::get(conn, id)?.labels;
     let mut faults = Vec::new();
-    let mut stripped = Vec::new();
-    if let Some(text) = &change.destination {
-        match Destination::parse(text, click_id_param) {
-            Ok(d) => (labels.destination, stripped) = (d.url, d.stripped),
-            Err(fault) => faults.push(fault),
-        }
-    }
-    if let Some(code) = &change.channel {
-        labels.channel = codes.channel(Some(code), &mut faults).unwrap_or(labels.channel);
-    }
-    if let Some(code) = &change.campaign {
-        labels.campaign = codes.campaign(code.as_deref(), &mut faults);
-    }
-    if let Some(code) = &change.post {
-        labels.post = codes.post(code.as_deref(), &mut faults);
-    }
+    let destination = change.destination.as_deref().map(|text| Destination::parse(text, click_id_param));
+    let destination = destination.transpose().map_err(|fault| faults.push(fault)).unwrap_or(None);
+    let channel = change.channel.as_deref().and_then(|code| codes.channel(Some(code), &mut faults));
+    let campaign = change.campaign.as_ref().map(|code| codes.campaign(code.as_deref(), &mut faults));
+    let post = change.post.as_ref().map(|code| codes.post(code.as_deref(), &mut faults));
     if !faults.is_empty() {
         return Err(StoreError::Refused(faults));
     }
-    labels.title = change.title.clone().unwrap_or(labels.title);
-    labels.tags = change.tags.as_deref().map_or(labels.tags, words);
-    labels.passes_query = change.passes_query.unwrap_or(labels.passes_query);
-    labels.archived = change.archived.unwrap_or(labels.archived);
-    labels.expires_at = change.expires_at.unwrap_or(labels.expires_at);
-    links::revise(conn, id, &labels, effect, author)?;
+    links::revise(conn, id, effect, author, |was| LinkLabels {
+        destination: destination.as_ref().map_or_else(|| was.destination.clone(), |d| d.url.clone()),
+        title: change.title.clone().unwrap_or_else(|| was.title.clone()),
+        channel: channel.unwrap_or(was.channel),
+        campaign: campaign.unwrap_or(was.campaign),
+        post: post.unwrap_or(was.post),
+        tags: change.tags.as_deref().map_or_else(|| was.tags.clone(), words),
+        passes_query: change.passes_query.unwrap_or(was.passes_query),
+        archived: change.archived.unwrap_or(was.archived),
+        expires_at: change.expires_at.unwrap_or(was.expires_at),
+    })?;
+    let stripped = destination.map(|d| d.stripped).unwrap_or_default();
     Ok((get(conn, id)?, notices(&stripped)))
 }
 

@@ -19,7 +19,7 @@ use crate::store::deliveries::{self, Delivery, Item, Verdict};
 use crate::store::endpoints;
 use crate::store::identity::Recording;
 use crate::store::stage_events::{self, Outcome, Teller};
-use crate::store::{Conn, StoreError, ledger};
+use crate::store::{Conn, Db, StoreError, ledger};
 
 /// What intake needs to know about this installation.
 #[derive(Debug, Clone)]
@@ -103,13 +103,32 @@ pub fn read_delivery(
     Ok(read)
 }
 
-/// Reads what a crash left pending; answers how many deliveries.
-pub fn resume(conn: &mut Conn, context: &IntakeContext, now: UtcMillis) -> Result<usize, StoreError> {
-    let left = deliveries::pending(conn, 1_000)?;
-    for id in &left {
-        read_delivery(conn, context, *id, now)?;
+/// Sets a delivery aside whose reading the database refuses, so that it does not block the others for ever.
+pub fn set_aside(conn: &mut Conn, id: DeliveryId) -> Result<Vec<Item>, StoreError> {
+    ledger::lock(conn)?;
+    for mut item in deliveries::items(conn, id)?.into_iter().filter(|i| i.verdict == Verdict::Pending) {
+        item.verdict = Verdict::Quarantined;
+        item.code = Some("refused-by-database".into());
+        item.detail = Some("the database refused what the delivery holds; the cause is in the server's log".into());
+        deliveries::set_verdict(conn, &item)?;
     }
-    Ok(left.len())
+    deliveries::items(conn, id)
+}
+
+/// Reads a delivery in a transaction of its own; what the database refuses is set aside in another.
+pub fn read_or_set_aside(
+    db: &Db,
+    context: &IntakeContext,
+    id: DeliveryId,
+    now: UtcMillis,
+) -> Result<Vec<Item>, StoreError> {
+    match db.write_now(|conn| read_delivery(conn, context, id, now)) {
+        Err(error) if !error.is_passing() => {
+            tracing::warn!(delivery.id = %id, error = %error, "a delivery is set aside");
+            db.write_now(|conn| set_aside(conn, id))
+        }
+        outcome => outcome,
+    }
 }
 
 /// How a delivery's items are understood.
@@ -139,7 +158,8 @@ impl Reading {
             Ok((_, events, _)) => events
                 .into_iter()
                 .map(|event| {
-                    serde_json::from_value(event).map_err(|e| vec![Fault::new("event", "json-shape", e.to_string())])
+                    serde_json::from_value(event)
+                        .map_err(|e| vec![Fault::new("event", "json-shape", printable(&e.to_string()))])
                 })
                 .collect(),
             Err(fault) => vec![Err(vec![fault])],
@@ -165,7 +185,7 @@ fn read_item(
     let defaults =
         IntakeDefaults { currency: reading.currency, namespace: context.person_namespace.clone(), zone: None };
     let draft = input.and_then(|input| {
-        item.event_id = Some(input.event_id.clone()).filter(|id| !id.is_empty());
+        item.event_id = Some(input.event_id.clone()).filter(|id| !id.is_empty() && !id.contains(char::is_control));
         input.check(&defaults, delivery.received_at, &|email| context.secret.email_hash(email))
     });
     match draft {
@@ -182,6 +202,11 @@ fn read_item(
     }
     deliveries::set_verdict(conn, &item)?;
     Ok(item)
+}
+
+/// A parser's message may cite the input; no control character of it is stored.
+fn printable(message: &str) -> String {
+    message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn judge(item: &mut Item, outcome: Outcome) {

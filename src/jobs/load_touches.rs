@@ -70,7 +70,9 @@ fn classified(conn: &mut Conn, batch: &[TouchRecord], window_ms: i64) -> Result<
         };
         let repeat = Repeat { previous, at: record.occurred_at, window_ms };
         let verdict = classify::classify(&record.client, &record.kind, repeat);
-        if let (TouchClass::Human, Some(visitor), Some(link)) = (verdict.class, record.visitor, link) {
+        if let (TouchKind::Click, TouchClass::Human, Some(visitor), Some(link)) =
+            (kind, verdict.class, record.visitor, link)
+        {
             latest.insert((visitor, link), record.occurred_at);
         }
         list.push(NewTouch {
@@ -107,6 +109,6 @@ fn previous(
 ) -> Result<Option<UtcMillis>, StoreError> {
     match latest.get(&(visitor, link)) {
         Some(in_batch) => Ok(Some(*in_batch)),
-        None => touches::previous_human_touch(conn, visitor, link, at.plus_ms(-window_ms), at),
+        None => touches::previous_human_click(conn, visitor, link, at.plus_ms(-window_ms), at),
     }
 }

@@ -3,12 +3,13 @@
 //! The work grows with stage events, not with clicks: touches are fetched by
 //! click id and by browser of the people concerned, never scanned.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::labels::{Labels, Origin};
 use crate::domain::attribution::journey::{JourneyTouch, sort_touches};
+use crate::domain::attribution::purchases::Book;
 use crate::domain::ids::{PersonId, StageEventId, TouchId, VisitorId};
-use crate::domain::person::People;
+use crate::domain::person::{IdentityFact, JoinKey, People};
 use crate::domain::stage::{Source, Stage, StageEvent, Subject};
 use crate::domain::time::UtcMillis;
 use crate::domain::touch::{TouchClass, TouchKind};
@@ -28,9 +29,87 @@ pub(super) enum Who {
 
 /// What a refund's parent may be: a subject or our own id, unique everywhere, or an event id, unique within its source.
 #[derive(Debug, PartialEq, Eq, Hash)]
-enum PurchaseName {
+enum SaleName {
     Everywhere(String),
     Within(Source, String),
+}
+
+/// Which purchases are revenue facts, and by which names refunds find them.
+#[derive(Debug, Default)]
+struct Sales {
+    revenue: HashSet<StageEventId>,
+    by_name: HashMap<SaleName, StageEventId>,
+    owner: HashMap<StageEventId, Who>,
+}
+
+impl Sales {
+    /// Reads the purchases in their order: one revenue fact per (source, order, invoice or deal), the first that was told.
+    fn read(&mut self, purchases: &[&StageEvent]) {
+        let mut told: HashMap<(&Source, &Subject), StageEventId> = HashMap::new();
+        for event in purchases.iter().filter(|e| e.counts_revenue && e.value.is_some_and(|m| m.minor != 0)) {
+            let fact = match &event.subject {
+                Some(subject) => *told.entry((&event.source, subject)).or_insert(event.id),
+                None => event.id,
+            };
+            if fact == event.id {
+                self.revenue.insert(fact);
+            }
+            self.name(event, fact);
+        }
+        // What tells no money names its sale only where nothing better does.
+        for event in purchases {
+            let key = event.subject.as_ref().map(|subject| (&event.source, subject));
+            self.name(event, key.and_then(|k| told.get(&k).copied()).unwrap_or(event.id));
+        }
+    }
+
+    fn name(&mut self, event: &StageEvent, fact: StageEventId) {
+        let names = [
+            Some(SaleName::Within(event.source.clone(), event.event_id.clone())),
+            Some(SaleName::Everywhere(event.id.to_string())),
+            event.subject.as_ref().map(|s| SaleName::Everywhere(s.as_str().to_owned())),
+        ];
+        for name in names.into_iter().flatten() {
+            self.by_name.entry(name).or_insert(fact);
+        }
+    }
+
+    fn of_refund(&self, refund: &StageEvent) -> Option<StageEventId> {
+        let parent = refund.parent.as_ref()?;
+        // A subject may be written in another case than it is stored in.
+        let subject = Subject::parse(parent).ok().map(|s| SaleName::Everywhere(s.as_str().to_owned()));
+        let names = [
+            Some(SaleName::Everywhere(parent.clone())),
+            subject,
+            Some(SaleName::Within(refund.source.clone(), parent.clone())),
+        ];
+        names.into_iter().flatten().find_map(|name| self.by_name.get(&name).copied())
+    }
+}
+
+/// The clusters at one `as_of`. A click is its browser's, too: where its touch is known, the browser's join stands
+/// behind the click's, so that it does not matter whether the touch or its conversion was loaded first.
+pub fn people(conn: &mut Conn, as_of: UtcMillis) -> Result<People, StoreError> {
+    let facts = identity::facts(conn, as_of)?;
+    let click = |fact: &IdentityFact| match fact {
+        IdentityFact::Join { key: JoinKey::Click(id), .. } => Some(*id),
+        _ => None,
+    };
+    let clicks: Vec<TouchId> = facts.iter().filter_map(|(_, fact)| click(fact)).collect();
+    let known = touches::by_ids(conn, &clicks, as_of)?;
+    let browser_of: HashMap<TouchId, VisitorId> = known.into_iter().filter_map(|t| Some((t.id, t.visitor?))).collect();
+    let mut told = Vec::with_capacity(facts.len());
+    for (at, fact) in facts {
+        let browser = match &fact {
+            IdentityFact::Join { person, key: JoinKey::Click(id) } => browser_of
+                .get(id)
+                .map(|visitor| IdentityFact::Join { person: *person, key: JoinKey::Visitor(*visitor) }),
+            _ => None,
+        };
+        told.push((at, fact));
+        told.extend(browser.map(|fact| (at, fact)));
+    }
+    Ok(People::resolve(&told))
 }
 
 /// Everything about one `as_of`.
@@ -44,14 +123,13 @@ pub(super) struct Facts {
     by_visitor: HashMap<VisitorId, Vec<TouchId>>,
     /// Sorted journeys by the clusters that share them.
     journeys: HashMap<Vec<PersonId>, Vec<JourneyTouch>>,
-    /// Whose a purchase is, by everything that a refund's parent may name it by.
-    purchase_owner: HashMap<PurchaseName, Who>,
+    sales: Sales,
 }
 
 impl Facts {
     pub(super) fn load(conn: &mut Conn, as_of: UtcMillis) -> Result<Self, StoreError> {
         let labels = Labels::load(conn, as_of)?;
-        let mut people = People::resolve(&identity::facts(conn, as_of)?);
+        let people = people(conn, as_of)?;
         let events = stage_events::visible(conn, UtcMillis(i64::MAX), as_of)?;
         let mut facts = Self {
             labels,
@@ -60,12 +138,11 @@ impl Facts {
             touches: HashMap::new(),
             by_visitor: HashMap::new(),
             journeys: HashMap::new(),
-            purchase_owner: HashMap::new(),
+            sales: Sales::default(),
         };
         let clusters = clusters_with_events(&people, &facts.events);
         let clicks: Vec<TouchId> = clusters.iter().flat_map(|c| people.clicks(*c)).collect();
         facts.keep(touches::by_ids(conn, &clicks, as_of)?);
-        people.adopt_visitors(&facts.touches.values().filter_map(|t| Some((t.id, t.visitor?))).collect());
         let visitors: Vec<VisitorId> = clusters.iter().flat_map(|c| people.visitors(*c)).collect();
         let of_visitors = touches::by_visitors(conn, &visitors, as_of)?;
         for touch in &of_visitors {
@@ -81,21 +158,11 @@ impl Facts {
 
     /// Whose event it is; a refund is its sale's, whoever sent it.
     pub(super) fn who(&self, event: &StageEvent) -> Who {
-        let sold_to = event.parent.as_ref().filter(|_| event.stage == Stage::Refund).and_then(|parent| {
-            let within = PurchaseName::Within(event.source.clone(), parent.clone());
-            self.purchase_owner
-                .get(&PurchaseName::Everywhere(parent.clone()))
-                .or_else(|| self.purchase_owner.get(&within))
-        });
-        if let Some(owner) = sold_to {
+        let sale = self.sales.of_refund(event).filter(|_| event.stage == Stage::Refund);
+        if let Some(owner) = sale.and_then(|id| self.sales.owner.get(&id)) {
             return owner.clone();
         }
         self.direct_owner(event)
-    }
-
-    /// The sorted touches of an event: its person's, and for a deal those of all its people.
-    pub(super) fn touches_of(&self, event: &StageEvent) -> &[JourneyTouch] {
-        self.journeys.get(&self.clusters_of(event)).map_or(&[], Vec::as_slice)
     }
 
     /// A touch that some journey holds.
@@ -134,17 +201,11 @@ impl Facts {
     }
 
     fn prepare_journeys(&mut self) {
-        for event in self.events.iter().filter(|e| e.stage.is_purchase()) {
-            let owner = self.direct_owner(event);
-            let names = [
-                Some(PurchaseName::Within(event.source.clone(), event.event_id.clone())),
-                Some(PurchaseName::Everywhere(event.id.to_string())),
-                event.subject.as_ref().map(|s| PurchaseName::Everywhere(s.as_str().to_owned())),
-            ];
-            for name in names.into_iter().flatten() {
-                self.purchase_owner.entry(name).or_insert_with(|| owner.clone());
-            }
-        }
+        let purchases: Vec<&StageEvent> = self.events.iter().filter(|e| e.stage.is_purchase()).collect();
+        let mut sales = Sales::default();
+        sales.read(&purchases);
+        sales.owner = purchases.iter().map(|e| (e.id, self.direct_owner(e))).collect();
+        self.sales = sales;
         let wanted: BTreeSet<Vec<PersonId>> = self.events.iter().map(|e| self.clusters_of(e)).collect();
         for clusters in wanted {
             let mut list: Vec<JourneyTouch> = clusters.iter().flat_map(|c| self.cluster_touches(*c)).collect();
@@ -169,6 +230,20 @@ impl Facts {
                     direct: self.labels.is_direct(self.labels.channel_of(origin, t.occurred_at), t.occurred_at),
                 }
             })
+    }
+}
+
+impl Book for Facts {
+    fn touches_of(&self, event: &StageEvent) -> &[JourneyTouch] {
+        self.journeys.get(&self.clusters_of(event)).map_or(&[], Vec::as_slice)
+    }
+
+    fn is_revenue(&self, purchase: &StageEvent) -> bool {
+        self.sales.revenue.contains(&purchase.id)
+    }
+
+    fn sale_of(&self, refund: &StageEvent) -> Option<StageEventId> {
+        self.sales.of_refund(refund)
     }
 }
 

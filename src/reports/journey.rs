@@ -3,6 +3,7 @@
 use super::ReportError;
 use super::facts::{Facts, Who};
 use super::labels::Origin;
+use crate::domain::attribution::purchases::Book;
 use crate::domain::ids::{PersonId, StageEventId, TouchId};
 use crate::domain::money::Money;
 use crate::domain::stage::Stage;
@@ -46,6 +47,8 @@ pub enum Step {
 pub struct PersonJourney {
     /// The cluster's name: its oldest person.
     pub person: PersonId,
+    /// The persons of the cluster, oldest first: those an unmerge names.
+    pub members: Vec<PersonId>,
     /// Steps, oldest first; a touch at the instant of an event comes before it.
     pub steps: Vec<(UtcMillis, Step)>,
 }
@@ -110,5 +113,5 @@ fn journey(facts: &Facts, person: PersonId) -> Option<PersonJourney> {
     }
     // A stable sort keeps touches before the events of their instant.
     steps.sort_by_key(|(at, _)| *at);
-    (!events.is_empty()).then_some(PersonJourney { person, steps })
+    (!events.is_empty()).then_some(PersonJourney { person, members: facts.people.members(person).to_vec(), steps })
 }

@@ -13,6 +13,8 @@ mod facts;
 pub mod journey;
 mod labels;
 
+pub use facts::people;
+
 use crate::domain::fault::Fault;
 use crate::store::StoreError;
 

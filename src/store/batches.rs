@@ -88,15 +88,20 @@ pub fn list(conn: &mut Conn, limit: i64) -> Result<Vec<Batch>, StoreError> {
 /// Reports of an earlier `as_of` stay what they were. A batch that was undone already is refused, and so is a batch of
 /// costs that a later import has replaced in part: the later one is undone first, so that nothing counts twice.
 pub fn undo(conn: &mut Conn, id: BatchId, author: &Author) -> Result<Batch, StoreError> {
+    // The ledger first: of two who undo it at once, the second must see that it is done.
+    ledger::lock(conn)?;
     let mut batch = get(conn, id)?;
     if let Some(undone) = batch.voided_at {
         let why = format!("{id} was undone already, at {undone}");
         return Err(StoreError::refused(Fault::new("batch", "already-undone", why)));
     }
     if batch.kind == BatchKind::Costs
-        && let Some(later) = costs::replaced_by(conn, &batch)?
+        && let Some(later) = costs::rests_on(conn, &batch)?
     {
-        let why = format!("{} has replaced entries of {id} since; undo that first", label_of(conn, later)?);
+        let why = format!(
+            "{} has replaced entries of {id}, or covers days that it replaced; undo that first",
+            label_of(conn, later)?
+        );
         return Err(StoreError::refused(Fault::new("batch", "replaced-since", why)));
     }
     let at = ledger::stamp(conn, author.now)?;

@@ -5,10 +5,10 @@ use diesel::prelude::*;
 use super::batches::{Batch, BatchKind};
 use super::labels::Author;
 use super::schema::cost_entries;
-use super::{Conn, ROWS_PER_STATEMENT, StoreError, batches, bytes, ledger, stored, uuid};
+use super::{Conn, ROWS_PER_STATEMENT, StoreError, batches, bytes, fact_id, ledger, stored, uuid};
 use crate::domain::cost::{CostDraft, CostEntry, CostKind};
 use crate::domain::fault::Fault;
-use crate::domain::ids::{BatchId, CampaignId, ChannelId, CostEntryId, LinkId, PostId, uuid_v7};
+use crate::domain::ids::{BatchId, CampaignId, ChannelId, CostEntryId, LinkId, PostId};
 use crate::domain::money::Money;
 use crate::domain::stage::Source;
 use crate::domain::time::{DayRange, UtcMillis};
@@ -101,9 +101,10 @@ pub fn replace(conn: &mut Conn, costs: &[CostDraft], label: &str, author: &Autho
     let mut replaced_ids = Vec::new();
     let mut standing = Vec::new();
     for (source, kind) in groups {
-        let of_group = |c: &&CostDraft| c.source == *source && c.kind == kind;
-        let from = costs.iter().filter(of_group).map(|c| c.days.from).min();
-        let to = costs.iter().filter(of_group).map(|c| c.days.to).max();
+        // The file's range, not the kind's: a kind that the file leaves out on some day was not spent on it.
+        let of_source = |c: &&CostDraft| c.source == *source;
+        let from = costs.iter().filter(of_source).map(|c| c.days.from).min();
+        let to = costs.iter().filter(of_source).map(|c| c.days.to).max();
         let (Some(from), Some(to)) = (from, to) else { continue };
         for row in overlapping(conn, source, kind, DayRange { from, to })? {
             let id = row.id.clone();
@@ -138,29 +139,43 @@ pub fn replace(conn: &mut Conn, costs: &[CostDraft], label: &str, author: &Autho
     Ok(Stored { batch: Some(batch), added: costs.len(), replaced: replaced_ids.len() })
 }
 
-/// When a later import replaced entries of a batch that do not stand again by now; `None` where all of it stands.
-pub(super) fn replaced_by(conn: &mut Conn, batch: &Batch) -> Result<Option<UtcMillis>, StoreError> {
+/// The ledger time of a later import on whose back a batch of costs cannot be undone: it has replaced entries of the
+/// batch that do not stand again by now, or covers days that the batch had replaced. `None` where nothing stands in the way.
+pub(super) fn rests_on(conn: &mut Conn, batch: &Batch) -> Result<Option<UtcMillis>, StoreError> {
     use cost_entries as t;
     let key = bytes(batch.id.0);
     let standing: i64 = on!(conn, c => t::table.filter(t::batch_id.eq(&key)).filter(t::voided_at.is_null())
         .count().get_result(c))?;
-    if standing == batch.rows_stored {
-        return Ok(None);
+    if standing != batch.rows_stored {
+        let voided: Option<i64> = on!(conn, c => t::table.filter(t::batch_id.eq(&key))
+            .select(diesel::dsl::max(t::voided_at.assume_not_null())).first(c))?;
+        return Ok(voided.map(UtcMillis));
     }
-    let voided: Option<i64> = on!(conn, c => t::table.filter(t::batch_id.eq(&key))
-        .select(diesel::dsl::max(t::voided_at.assume_not_null())).first(c))?;
-    Ok(voided.map(UtcMillis))
+    for row in replaced_at(conn, batch.recorded_at)? {
+        let later: Option<i64> = on!(conn, c => t::table
+            .filter(t::source.eq(&row.source)).filter(t::kind.eq(&row.kind)).filter(t::voided_at.is_null())
+            .filter(t::day_from.le(&row.day_to)).filter(t::day_to.ge(&row.day_from))
+            .filter(t::recorded_at.gt(batch.recorded_at.0)).filter(t::batch_id.ne(&key))
+            .select(t::recorded_at).first(c).optional())?;
+        if later.is_some() {
+            return Ok(later.map(UtcMillis));
+        }
+    }
+    Ok(None)
 }
 
-/// Brings back, as new facts, what a batch had replaced. Each transaction has a ledger time of its own,
-/// so the entries voided at the batch's time are exactly those.
+/// Entries that were replaced at a ledger time. Each transaction has a time of its own, so they are exactly those of one import.
+fn replaced_at(conn: &mut Conn, at: UtcMillis) -> Result<Vec<Row>, StoreError> {
+    Ok(on!(conn, c => cost_entries::table.filter(cost_entries::voided_at.eq(at.0)).select(Row::as_select()).load(c))?)
+}
+
+/// Brings back, as new facts, what a batch had replaced.
 pub(super) fn restore_replaced(conn: &mut Conn, batch: &Batch, at: UtcMillis) -> Result<(), StoreError> {
-    let rows: Vec<Row> = on!(conn, c => cost_entries::table.filter(cost_entries::voided_at.eq(batch.recorded_at.0))
-        .select(Row::as_select()).load(c))?;
+    let rows = replaced_at(conn, batch.recorded_at)?;
     let restored: Vec<Row> = rows
         .into_iter()
         .map(|mut row| {
-            row.id = bytes(uuid_v7(at, rand::random()));
+            row.id = bytes(fact_id(at));
             row.recorded_at = at.0;
             row.voided_at = None;
             row
@@ -241,7 +256,7 @@ fn insert(
             recorded_by: author.name.clone(),
         },
     )?;
-    let rows: Vec<Row> = costs.iter().map(|c| Row::of(c, uuid_v7(at, rand::random()), batch, at)).collect();
+    let rows: Vec<Row> = costs.iter().map(|c| Row::of(c, fact_id(at), batch, at)).collect();
     write(conn, &rows)?;
     Ok(batch)
 }

@@ -53,10 +53,14 @@ impl StoreError {
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         match error {
+            DieselError::InvalidCString(_) => Self::refused(zero_byte()),
             DieselError::NotFound => Self::NotFound("the row".into()),
             DieselError::DatabaseError(kind, info) => {
                 let text = info.message().trim().to_owned();
                 let lower = text.to_lowercase();
+                if lower.contains("invalid byte sequence") || lower.contains("unsupported unicode escape") {
+                    return Self::refused(zero_byte());
+                }
                 match kind {
                     DatabaseErrorKind::UniqueViolation => Self::Duplicate(text),
                     DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
@@ -77,6 +81,10 @@ impl From<DieselError> for StoreError {
             other => Self::Other(other.to_string()),
         }
     }
+}
+
+fn zero_byte() -> Fault {
+    Fault::new("text", "text-zero-byte", "a text holds a zero byte, which no database keeps; remove it")
 }
 
 impl From<Fault> for StoreError {

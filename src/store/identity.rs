@@ -6,9 +6,9 @@ use diesel::prelude::*;
 
 use super::labels::Author;
 use super::schema::identity_facts;
-use super::{Conn, ROWS_PER_STATEMENT, StoreError, bytes, ledger, uuid};
+use super::{Conn, ROWS_PER_STATEMENT, StoreError, bytes, fact_id, ledger, uuid};
 use crate::domain::fault::Fault;
-use crate::domain::ids::{BatchId, PersonId, StageEventId, uuid_v7};
+use crate::domain::ids::{BatchId, PersonId, StageEventId};
 use crate::domain::person::{IdentityFact, JoinKey};
 use crate::domain::time::UtcMillis;
 
@@ -52,7 +52,7 @@ pub fn person_of(conn: &mut Conn, keys: &[JoinKey], recording: &Recording) -> Re
     }
     let person = match find(conn, keys)? {
         Some(person) => person,
-        None => PersonId::new(recording.at, rand::random()),
+        None => PersonId(fact_id(recording.at)),
     };
     // Every telling is a fact of its own, even of a join that stands: voiding one event must not take another's word away.
     let rows: Vec<Row> = keys.iter().map(|key| join_row(person, key, recording)).collect();
@@ -94,6 +94,7 @@ pub fn judge(conn: &mut Conn, a: PersonId, b: PersonId, merged: bool, author: &A
     if a == b {
         return Err(StoreError::refused(Fault::new("other", "same-person", "both ids name the same person; give two")));
     }
+    ledger::lock(conn)?;
     for person in [a, b] {
         if !exists(conn, person)? {
             return Err(StoreError::NotFound(format!("person {person}")));
@@ -103,7 +104,7 @@ pub fn judge(conn: &mut Conn, a: PersonId, b: PersonId, merged: bool, author: &A
     insert(
         conn,
         &[Row {
-            id: bytes(uuid_v7(at, rand::random())),
+            id: bytes(fact_id(at)),
             recorded_at: at.0,
             kind: if merged { "merge" } else { "unmerge" }.into(),
             person_id: bytes(a.0),
@@ -195,7 +196,7 @@ fn exists(conn: &mut Conn, person: PersonId) -> Result<bool, StoreError> {
 
 fn join_row(person: PersonId, key: &JoinKey, recording: &Recording) -> Row {
     Row {
-        id: bytes(uuid_v7(recording.at, rand::random())),
+        id: bytes(fact_id(recording.at)),
         recorded_at: recording.at.0,
         kind: "join".into(),
         person_id: bytes(person.0),

@@ -124,7 +124,7 @@ pub fn create_channel(
             channels::utm_medium.eq(codes.utm_medium.as_str()), channels::created_at.eq(author.now.0),
         ))
         .returning(channels::id).get_result(c))?;
-    revise(conn, SubjectKind::Channel, id, labels, Effect::FromNowOn, author)?;
+    begin(conn, SubjectKind::Channel, id, labels, author)?;
     Ok(ChannelId(id))
 }
 
@@ -147,7 +147,7 @@ pub fn create_campaign(
             campaigns::created_at.eq(author.now.0),
         ))
         .returning(campaigns::id).get_result(c))?;
-    revise(conn, SubjectKind::Campaign, id, labels, Effect::FromNowOn, author)?;
+    begin(conn, SubjectKind::Campaign, id, labels, author)?;
     Ok(CampaignId(id))
 }
 
@@ -162,7 +162,7 @@ pub fn create_post(
     let id: i64 = on!(conn, c => diesel::insert_into(posts::table)
         .values((posts::code.eq(code.as_str()), posts::created_at.eq(author.now.0)))
         .returning(posts::id).get_result(c))?;
-    revise(conn, SubjectKind::Post, id, labels, Effect::FromNowOn, author)?;
+    begin(conn, SubjectKind::Post, id, labels, author)?;
     Ok(PostId(id))
 }
 
@@ -170,33 +170,33 @@ pub fn create_post(
 pub fn revise_channel(
     conn: &mut Conn,
     id: ChannelId,
-    labels: &ChannelLabels,
     effect: Effect,
     author: &Author,
+    change: impl Fn(&ChannelLabels) -> ChannelLabels,
 ) -> Result<(), StoreError> {
-    revise(conn, SubjectKind::Channel, id.0, labels, effect, author)
+    revise(conn, SubjectKind::Channel, id.0, effect, author, change)
 }
 
 /// Relabels a campaign.
 pub fn revise_campaign(
     conn: &mut Conn,
     id: CampaignId,
-    labels: &CampaignLabels,
     effect: Effect,
     author: &Author,
+    change: impl Fn(&CampaignLabels) -> CampaignLabels,
 ) -> Result<(), StoreError> {
-    revise(conn, SubjectKind::Campaign, id.0, labels, effect, author)
+    revise(conn, SubjectKind::Campaign, id.0, effect, author, change)
 }
 
 /// Relabels a post.
 pub fn revise_post(
     conn: &mut Conn,
     id: PostId,
-    labels: &PostLabels,
     effect: Effect,
     author: &Author,
+    change: impl Fn(&PostLabels) -> PostLabels,
 ) -> Result<(), StoreError> {
-    revise(conn, SubjectKind::Post, id.0, labels, effect, author)
+    revise(conn, SubjectKind::Post, id.0, effect, author, change)
 }
 
 /// Every channel with its latest label, by code.
@@ -304,21 +304,49 @@ fn refuse_similar<'a>(field: &str, value: &UtmValue, in_use: impl Iterator<Item 
     }
 }
 
-fn revise<L: Serialize>(
+/// The first label of a new subject.
+fn begin<L: Serialize>(
     conn: &mut Conn,
     kind: SubjectKind,
     id: i64,
     labels: &L,
-    effect: Effect,
     author: &Author,
 ) -> Result<(), StoreError> {
     let recorded_at = ledger::stamp(conn, author.now)?;
+    insert(conn, kind, id, (recorded_at, author.now), labels, author)
+}
+
+/// Records a change: the ledger first, so that of two changes at once the second builds on the first.
+fn revise<L: Serialize + DeserializeOwned>(
+    conn: &mut Conn,
+    kind: SubjectKind,
+    id: i64,
+    effect: Effect,
+    author: &Author,
+    change: impl Fn(&L) -> L,
+) -> Result<(), StoreError> {
+    let recorded_at = ledger::stamp(conn, author.now)?;
+    let history = histories::<L>(conn, kind, recorded_at)?.remove(&id);
+    let history = history.ok_or_else(|| StoreError::NotFound(format!("the {}", kind.as_str())))?;
+    for (effective_from, labels) in history.changed(effect, author.now, change) {
+        insert(conn, kind, id, (recorded_at, effective_from), &labels, author)?;
+    }
+    Ok(())
+}
+
+fn insert<L: Serialize>(
+    conn: &mut Conn,
+    kind: SubjectKind,
+    id: i64,
+    (recorded_at, effective_from): (UtcMillis, UtcMillis),
+    labels: &L,
+    author: &Author,
+) -> Result<(), StoreError> {
     let json = serde_json::to_string(labels).map_err(|e| StoreError::Other(e.to_string()))?;
     on!(conn, c => diesel::insert_into(label_revisions::table)
         .values((
             label_revisions::subject_kind.eq(kind.as_str()), label_revisions::subject_id.eq(id),
-            label_revisions::recorded_at.eq(recorded_at.0),
-            label_revisions::effective_from.eq(effect.effective_from(recorded_at).0),
+            label_revisions::recorded_at.eq(recorded_at.0), label_revisions::effective_from.eq(effective_from.0),
             label_revisions::labels.eq(&json), label_revisions::recorded_by.eq(&author.name),
         ))
         .execute(c))?;

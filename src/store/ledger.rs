@@ -23,6 +23,14 @@ pub fn stamp(conn: &mut Conn, now: UtcMillis) -> Result<UtcMillis, StoreError> {
     Ok(UtcMillis(at))
 }
 
+/// Locks the ledger without adding facts yet: what is read afterwards holds until the transaction ends.
+pub fn lock(conn: &mut Conn) -> Result<(), StoreError> {
+    if let Conn::Postgres(c) = conn {
+        ledger_clock::table.select(ledger_clock::last_at).for_update().first::<i64>(c)?;
+    }
+    Ok(())
+}
+
 /// The time of the last committed facts.
 pub fn horizon(conn: &mut Conn) -> Result<UtcMillis, StoreError> {
     Ok(UtcMillis(on!(conn, c => ledger_clock::table.select(ledger_clock::last_at).first(c))?))

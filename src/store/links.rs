@@ -94,7 +94,8 @@ pub fn create(conn: &mut Conn, slug: &Slug, labels: &LinkLabels, author: &Author
     let id: i64 = on!(conn, c => diesel::insert_into(links::table)
         .values((links::slug.eq(slug.as_str()), links::created_at.eq(author.now.0)))
         .returning(links::id).get_result(c))?;
-    revise(conn, LinkId(id), labels, Effect::FromNowOn, author)?;
+    let recorded_at = ledger::stamp(conn, author.now)?;
+    insert_revision(conn, LinkId(id), (recorded_at, author.now), labels, author)?;
     Ok(LinkId(id))
 }
 
@@ -102,16 +103,33 @@ pub fn create(conn: &mut Conn, slug: &Slug, labels: &LinkLabels, author: &Author
 pub fn revise(
     conn: &mut Conn,
     id: LinkId,
-    labels: &LinkLabels,
     effect: Effect,
+    author: &Author,
+    change: impl Fn(&LinkLabels) -> LinkLabels,
+) -> Result<(), StoreError> {
+    use link_revisions as t;
+    // The ledger first, so that of two changes at once the second builds on the first.
+    let recorded_at = ledger::stamp(conn, author.now)?;
+    let rows: Vec<RevisionRow> = on!(conn, c => t::table.filter(t::link_id.eq(id.0))
+        .order((t::recorded_at, t::id)).select(RevisionRow::as_select()).load(c))?;
+    let history = group(rows).remove(&id).ok_or_else(|| StoreError::NotFound(format!("link {id}")))?;
+    for (effective_from, labels) in history.changed(effect, author.now, change) {
+        insert_revision(conn, id, (recorded_at, effective_from), &labels, author)?;
+    }
+    Ok(())
+}
+
+fn insert_revision(
+    conn: &mut Conn,
+    id: LinkId,
+    (recorded_at, effective_from): (UtcMillis, UtcMillis),
+    labels: &LinkLabels,
     author: &Author,
 ) -> Result<(), StoreError> {
     use link_revisions as t;
-    let recorded_at = ledger::stamp(conn, author.now)?;
     on!(conn, c => diesel::insert_into(t::table)
         .values((
-            t::link_id.eq(id.0), t::recorded_at.eq(recorded_at.0),
-            t::effective_from.eq(effect.effective_from(recorded_at).0),
+            t::link_id.eq(id.0), t::recorded_at.eq(recorded_at.0), t::effective_from.eq(effective_from.0),
             t::destination.eq(&labels.destination), t::title.eq(&labels.title), t::channel_id.eq(labels.channel.0),
             t::campaign_id.eq(labels.campaign.map(|c| c.0)), t::post_id.eq(labels.post.map(|p| p.0)),
             t::tags.eq(labels.tags.join(" ")), t::passes_query.eq(labels.passes_query),

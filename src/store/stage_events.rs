@@ -5,10 +5,9 @@ use diesel::prelude::*;
 use super::identity::{self, Recording};
 use super::labels::Author;
 use super::schema::stage_events;
-use super::{Conn, StoreError, bytes, ledger, stored, touches, uuid};
+use super::{Conn, StoreError, bytes, fact_id, ledger, stored, uuid};
 use crate::domain::ids::{PersonId, StageEventId};
 use crate::domain::money::Money;
-use crate::domain::person::JoinKey;
 use crate::domain::stage::{Source, StageEvent, StageEventDraft, Subject};
 use crate::domain::time::UtcMillis;
 
@@ -91,15 +90,8 @@ pub fn insert(
         let id = StageEventId(uuid(&id)?);
         return Ok(if hash == content_hash { Outcome::Duplicate(id) } else { Outcome::Conflict(id) });
     }
-    let mut keys = draft.keys.clone();
-    // The browser behind a click that is loaded already is a key too: it joins the two visits of one unknown visitor.
-    for key in &draft.keys {
-        if let JoinKey::Click(click) = key {
-            keys.extend(touches::visitor_of(conn, *click)?.map(JoinKey::Visitor).filter(|v| !draft.keys.contains(v)));
-        }
-    }
-    let id = StageEventId::new(recording.at, rand::random());
-    let person = identity::person_of(conn, &keys, &Recording { event: Some(id), ..recording.clone() })?;
+    let id = StageEventId(fact_id(recording.at));
+    let person = identity::person_of(conn, &draft.keys, &Recording { event: Some(id), ..recording.clone() })?;
     let row = Row {
         id: bytes(id.0),
         recorded_at: recording.at.0,
@@ -125,6 +117,8 @@ pub fn insert(
 pub fn void(conn: &mut Conn, id: StageEventId, author: &Author) -> Result<bool, StoreError> {
     use stage_events as t;
     let key = bytes(id.0);
+    // The ledger first: of two who void it at once, the second must see the first's word.
+    ledger::lock(conn)?;
     let known: Option<Option<i64>> =
         on!(conn, c => t::table.filter(t::id.eq(&key)).select(t::voided_at).first(c).optional())?;
     match known {

@@ -166,13 +166,6 @@ pub fn known_external(
     Ok(found)
 }
 
-/// The browser of a touch that is loaded.
-pub fn visitor_of(conn: &mut Conn, id: TouchId) -> Result<Option<VisitorId>, StoreError> {
-    let row: Option<Option<Vec<u8>>> = on!(conn, c => touches::table.filter(touches::id.eq(bytes(id.0)))
-        .filter(touches::voided_at.is_null()).select(touches::visitor_id).first(c).optional())?;
-    row.flatten().map(|v| uuid(&v).map(VisitorId)).transpose()
-}
-
 /// Touches by id that an `as_of` sees.
 pub fn by_ids(conn: &mut Conn, ids: &[TouchId], as_of: UtcMillis) -> Result<Vec<Touch>, StoreError> {
     load(conn, Select::Ids(ids), as_of)
@@ -183,8 +176,8 @@ pub fn by_visitors(conn: &mut Conn, visitors: &[VisitorId], as_of: UtcMillis) ->
     load(conn, Select::Visitors(visitors), as_of)
 }
 
-/// The latest earlier human touch of a browser on a link since an instant, for the repeat rule.
-pub fn previous_human_touch(
+/// The latest earlier human click of a browser on a link since an instant, for the repeat rule.
+pub fn previous_human_click(
     conn: &mut Conn,
     visitor: VisitorId,
     link: LinkId,
@@ -194,6 +187,7 @@ pub fn previous_human_touch(
     let at: Option<i64> = on!(conn, c => touches::table.filter(touches::visitor_id.eq(bytes(visitor.0)))
         .filter(touches::occurred_at.ge(since.0)).filter(touches::occurred_at.lt(before.0)).filter(touches::link_id.eq(link.0))
         .filter(touches::class.eq(TouchClass::Human.as_str()))
+        .filter(touches::kind.eq(TouchKind::Click.as_str()))
         .order(touches::occurred_at.desc()).select(touches::occurred_at).first(c).optional())?;
     Ok(at.map(UtcMillis))
 }

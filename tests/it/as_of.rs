@@ -71,6 +71,30 @@ on_both! {
         assert_eq!(row(&app.report(MARCH), "x-organic")["clicks"], 3, "a correction reaches back");
     }
 
+    fn a_correction_of_one_field_leaves_the_others_where_they_were(app) {
+        app.link("go");
+        app.channel("x-organic", "x", "social");
+        app.click("go");
+        app.settle();
+        app.clock.advance_ms(3_600_000);
+        app.client.patch("/api/v1/links/lnk_1", &json!({ "channel": "x-organic" })).expect(200);
+        app.click("go");
+        app.settle();
+        app.client.patch("/api/v1/links/lnk_1", &json!({ "title": "Mended", "effect": "correction" })).expect(200);
+        let report = app.report(MARCH);
+        assert_eq!((&row(&report, "linkedin-organic")["clicks"], &row(&report, "x-organic")["clicks"]), (&json!(1), &json!(1)));
+    }
+
+    fn a_change_holds_from_the_clock_on_even_if_the_ledger_is_ahead(app) {
+        app.link("go");
+        app.channel("x-organic", "x", "social");
+        app.clock.advance_ms(-3_600_000);
+        app.client.patch("/api/v1/links/lnk_1", &json!({ "channel": "x-organic" })).expect(200);
+        app.click("go");
+        app.settle();
+        assert_eq!(row(&app.report(MARCH), "x-organic")["clicks"], 1);
+    }
+
     fn an_as_of_beyond_the_horizon_is_clamped_to_it(app) {
         lead(&app, "l1", json!({ "person": "crm:1" }));
         let now = app.report(MARCH);

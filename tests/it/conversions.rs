@@ -53,6 +53,29 @@ on_both! {
         }
     }
 
+    fn a_poisoned_event_is_set_aside_and_blocks_nobody(app) {
+        for (n, poison) in ["a\u{0}b", "a\u{7}b"].iter().enumerate() {
+            for field in ["parent", "event_id", "subject", "unknown"] {
+                let mut event = lead(&format!("p{n}{field}"), &json!({ "person": "crm:1" }));
+                event[field] = json!(poison);
+                let reply = app.client.post("/api/v1/conversions", &event);
+                assert_eq!((reply.status, &reply.json()["items"][0]["status"]), (422, &json!("quarantined")), "{field}: {}", reply.text);
+            }
+        }
+        app.client.post("/api/v1/conversions", &lead("good", &json!({ "person": "crm:2" }))).expect(201);
+        let pending = app.client.get("/api/v1/deliveries?status=pending").expect(200);
+        assert_eq!(pending["items"], json!([]));
+    }
+
+    fn numbers_that_json_has_rounded_are_refused(app) {
+        let event = |value: &str| format!(r#"{{"event_id":"e","stage":"sale","occurred_at":"2026-03-02T10:00:00Z","person":"crm:1","currency":"EUR","value":{value}}}"#);
+        let post = |value: &str| app.client.send("POST", "/api/v1/conversions", &[("authorization", &format!("Bearer {}", app.client.key))], event(value).as_bytes());
+        assert_eq!(post("99999999999999.99").status, 422);
+        assert_eq!(post("1e300").status, 422);
+        assert_eq!(post("12.34").status, 201);
+        assert_eq!(app.report("from=2026-03-01&to=2026-03-31")["totals"]["revenue_minor"], 1_234);
+    }
+
     fn an_id_that_was_never_issued_joins_when_its_touch_is_unknown(app) {
         let event = lead("e1", &json!({ "click_id": "clk_7ZZZZZZZZZZZZZZZZZZZZZZZZZ" }));
         app.client.post("/api/v1/conversions", &event).expect(201);

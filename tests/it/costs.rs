@@ -58,6 +58,45 @@ on_both! {
         }
     }
 
+    fn an_undo_brings_nothing_back_where_a_later_import_stands(app) {
+        app.link("go");
+        let file = |days: &[(&str, &str)]| {
+            let rows: String = days.iter().map(|(d, a)| format!("2026-01-{d},2026-01-{d},linkedin-organic,{a}\n")).collect();
+            import(&app, &format!("{HEAD}{rows}")).1["batch"].as_str().expect("batch").to_owned()
+        };
+        file(&[("01", "10.00"), ("05", "50.00"), ("10", "10.00")]);
+        let second = file(&[("01", "11.00"), ("10", "11.00")]);
+        let third = file(&[("05", "55.00")]);
+        let refused = app.client.delete(&format!("/api/v1/batches/{second}"));
+        assert_eq!(refused.fault_codes(), ["replaced-since"]);
+        assert!(refused.text.contains(&third), "{}", refused.text);
+        assert_eq!(app.report("from=2026-01-01&to=2026-01-31")["totals"]["cost_minor"], 7_700);
+    }
+
+    fn a_file_replaces_every_kind_it_holds_over_all_its_days(app) {
+        app.link("go");
+        let head = "from,to,channel,kind,amount\n";
+        let line = |day: &str, kind: &str, amount: &str| format!("2026-01-{day},2026-01-{day},linkedin-organic,{kind},{amount}\n");
+        let first = [line("01", "media", "5.00"), line("01", "tools", "5.00"), line("10", "media", "5.00"), line("10", "tools", "5.00")].concat();
+        import(&app, &format!("{head}{first}"));
+        let second = [line("01", "media", "7.00"), line("10", "media", "7.00"), line("01", "tools", "7.00")].concat();
+        import(&app, &format!("{head}{second}"));
+        assert_eq!(app.report("from=2026-01-01&to=2026-01-31")["totals"]["cost_minor"], 2_100);
+    }
+
+    fn an_undo_pressed_many_times_at_once_happens_once(app) {
+        app.link("go");
+        let row = |amount: &str| import(&app, &format!("{HEAD}2026-01-01,2026-01-01,linkedin-organic,{amount}\n")).1;
+        row("100.00");
+        let batch = row("999.00")["batch"].as_str().expect("batch").to_owned();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| app.client.delete(&format!("/api/v1/batches/{batch}")));
+            }
+        });
+        assert_eq!(app.report("from=2026-01-01&to=2026-01-31")["totals"]["cost_minor"], 10_000);
+    }
+
     fn bad_rows_never_leave_gaps_in_what_a_file_replaces(app) {
         app.link("go");
         let (ok, _, told) = import(&app, &format!("{HEAD}2026-01-01,2026-01-01,linkedin-organic,50.00\n"));

@@ -118,6 +118,34 @@ on_both! {
         assert_eq!(people(&app).len(), 2);
     }
 
+    fn two_leads_of_one_unknown_browser_are_one_however_fast_the_loader_is(app) {
+        app.link("go");
+        let first = app.client.browse("/go");
+        let cookie = first.header("set-cookie").split(';').next().expect("cookie").to_owned();
+        app.clock.advance_ms(60_000);
+        let mut headers = crate::support::client::browser_headers();
+        headers.push(("cookie", &cookie));
+        let second = app.client.send("GET", "/go", &headers, b"");
+        let ids = [&first, &second].map(|r| crate::support::click_id(&r.header("location")));
+        // Not settled: the conversions may well come before their touches are loaded.
+        tell(&app, "e1", "lead", &json!({ "click_id": ids[0] }));
+        tell(&app, "e2", "lead", &json!({ "click_id": ids[1] }));
+        app.settle();
+        assert_eq!(people(&app).len(), 1);
+        assert_eq!(app.report(MARCH)["totals"]["leads_micro"], 1_000_000);
+    }
+
+    fn an_unmerge_parts_whom_a_weak_key_or_an_address_joined(app) {
+        tell(&app, "e1", "lead", &json!({ "person": "crm:1", "email": "a@example.com" }));
+        tell(&app, "e2", "lead", &json!({ "person": "crm:2", "email": "a@example.com" }));
+        let one = people(&app);
+        assert_eq!(one.len(), 1);
+        let members = one[0]["members"].as_array().expect("members").clone();
+        let pair = json!({ "person": members[0], "other": members[1] });
+        app.client.post("/api/v1/people/unmerge", &pair).expect(204);
+        assert_eq!(people(&app).len(), 2);
+    }
+
     fn a_returning_browser_brings_its_earlier_clicks(app) {
         app.link("go");
         let first = app.client.browse("/go");

@@ -34,6 +34,19 @@ on_both! {
         assert_eq!(row(&report, "linkedin-organic")["clicks"], 2);
     }
 
+    fn an_impression_makes_no_click_a_repeat(app) {
+        app.link("go");
+        let cookie = app.client.browse("/go").header("set-cookie").split(';').next().expect("cookie").to_owned();
+        app.clock.advance_ms(60_000);
+        let mut headers = browser_headers();
+        headers.push(("cookie", &cookie));
+        app.client.send("GET", "/t/p.gif?l=go", &headers, b"");
+        app.clock.advance_ms(3_000);
+        app.client.send("GET", "/go", &headers, b"");
+        app.settle();
+        assert_eq!(row(&app.report("from=2026-03-01&to=2026-03-31"), "linkedin-organic")["clicks"], 2);
+    }
+
     fn a_visitors_query_can_be_kept_out(app) {
         app.link("open");
         app.client.post("/api/v1/links", &json!({ "slug": "closed", "destination": "https://example.com", "channel": "linkedin-organic", "passes_query": false })).expect(201);

@@ -61,6 +61,27 @@ on_both! {
             (&json!(1_000_000), &json!(1_000_000), &json!(1_000_000), &json!(0)));
     }
 
+    fn one_deal_is_one_revenue_whoever_is_on_it_and_its_refund_finds_it(app) {
+        let deal = |person: &str| json!({ "person": person, "subject": "Deal:1", "value": "100.00", "currency": "EUR" });
+        tell(&app, "c1", "customer", "2026-03-01T00:00:00Z", &json!({ "person": "crm:0x", "subject": "deal:1" }));
+        tell(&app, "c2", "customer", "2026-03-01T01:00:00Z", &deal("crm:1"));
+        tell(&app, "c3", "customer", "2026-03-01T02:00:00Z", &deal("crm:2"));
+        tell(&app, "r1", "refund", "2026-03-01T03:00:00Z", &json!({ "parent": "Deal:1", "value": "30.00", "currency": "EUR" }));
+        tell(&app, "r2", "refund", "2026-03-01T04:00:00Z", &json!({ "parent": "c3", "value": "20.00", "currency": "EUR" }));
+        let totals = app.report(MARCH)["totals"].clone();
+        assert_eq!((&totals["gross_revenue_minor"], &totals["refunds_minor"]), (&json!(10_000), &json!(5_000)));
+        assert_eq!(row(&app.report(MARCH), "(unmatched refund)"), &Value::Null);
+        assert_eq!(totals["customers_micro"], 3_000_000, "each of them became a customer");
+    }
+
+    fn the_ends_of_the_calendar_are_refused(app) {
+        for by in ["channel", "campaign", "link"] {
+            let reply = app.client.get(&format!("/api/v1/reports/cost-per-lead?from=9999-12-31&to=9999-12-31&by={by}"));
+            assert_eq!(reply.status, 422);
+        }
+        assert_eq!(app.report("from=9000-12-01&to=9000-12-31&by=link")["totals"]["leads_micro"], 0);
+    }
+
     fn days_are_cut_in_the_reports_zone(app) {
         tell(&app, "l1", "lead", "2026-02-28T23:30:00Z", &json!({ "person": "crm:1" }));
         assert_eq!(app.report(MARCH)["totals"]["leads_micro"], 0);

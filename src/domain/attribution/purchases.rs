@@ -57,12 +57,22 @@ pub struct Refund<'a> {
     pub shares: Vec<(Option<TouchId>, i64)>,
 }
 
+/// What dividing one person's purchases needs to know beyond them.
+pub trait Book {
+    /// The sorted touches of an event: its person's, and those of everybody on its deal.
+    fn touches_of(&self, event: &StageEvent) -> &[JourneyTouch];
+
+    /// Whether the event is the one revenue fact of its order, invoice or deal: the first that its source told.
+    fn is_revenue(&self, purchase: &StageEvent) -> bool;
+
+    /// The sale that a refund's parent names.
+    fn sale_of(&self, refund: &StageEvent) -> Option<StageEventId>;
+}
+
 /// All purchases and refunds of one person, in order, divided by one model.
-///
-/// `touches_of` answers the sorted touches of an event: its person's, and those of everybody on its deal.
-pub fn divide<'a, 't>(
+pub fn divide<'a>(
     events: &[&'a StageEvent],
-    touches_of: &dyn Fn(&StageEvent) -> &'t [JourneyTouch],
+    book: &dyn Book,
     model: &dyn Model,
     lookback_days: i64,
 ) -> (Vec<Purchase<'a>>, Vec<Refund<'a>>) {
@@ -71,50 +81,32 @@ pub fn divide<'a, 't>(
     let mut purchases: Vec<Purchase<'a>> = Vec::new();
     for event in ordered.iter().filter(|e| e.stage.is_purchase()) {
         let previous = purchases.last();
-        let journey =
-            Journey::cut(touches_of(event), event.occurred_at, lookback_days, previous.map(|p| p.event.occurred_at));
+        let after = previous.map(|p| p.event.occurred_at);
+        let journey = Journey::cut(book.touches_of(event), event.occurred_at, lookback_days, after);
         let (parts, inherited) = match previous {
             Some(before) if journey.is_empty() => (before.parts.clone(), !before.parts.is_empty()),
             _ => (journey.touches.iter().map(|t| t.id).zip(model.parts(&journey)).collect(), false),
         };
-        let revenue_minor = revenue_of(event, &purchases);
+        let revenue_minor = event.value.filter(|_| book.is_revenue(event)).map_or(0, |m| m.minor);
         purchases.push(Purchase { event, parts, inherited, revenue_minor, refunded_minor: 0 });
     }
-    let refunds = ordered
-        .into_iter()
-        .filter(|e| e.stage == Stage::Refund)
-        .map(|event| take_back(event, &mut purchases))
-        .collect();
+    // Money that another source tells must not use up this source's sale.
+    let refunds = ordered.into_iter().filter(|e| e.stage == Stage::Refund && e.counts_revenue);
+    let refunds = refunds.map(|event| take_back(event, book, &mut purchases)).collect();
     (purchases, refunds)
 }
 
-/// One revenue fact per (source, order, invoice or deal): the first telling counts.
-fn revenue_of(event: &StageEvent, before: &[Purchase<'_>]) -> i64 {
-    let told = event.subject.is_some()
-        && before
-            .iter()
-            .any(|p| p.revenue_minor != 0 && p.event.source == event.source && p.event.subject == event.subject);
-    match event.value {
-        Some(money) if event.counts_revenue && !told => money.minor,
-        _ => 0,
-    }
-}
-
-fn take_back<'a>(event: &'a StageEvent, purchases: &mut [Purchase<'a>]) -> Refund<'a> {
+fn take_back<'a>(event: &'a StageEvent, book: &dyn Book, purchases: &mut [Purchase<'a>]) -> Refund<'a> {
     let amount = event.value.map_or(0, |m| m.minor.abs());
     let currency = event.value.map(|m| m.currency);
     let fits = |p: &Purchase<'_>| {
         p.currency() == currency && p.revenue_minor - p.refunded_minor >= amount && p.revenue_minor > 0
     };
-    // Event ids are unique within their source only; our own ids and subjects are unique everywhere.
-    let named = |p: &Purchase<'_>, parent: &str| {
-        (p.event.source == event.source && p.event.event_id == parent)
-            || p.event.id.to_string() == parent
-            || p.event.subject.as_ref().is_some_and(|s| s.as_str() == parent)
-    };
-    let found = match &event.parent {
-        Some(parent) => purchases.iter_mut().find(|p| named(p, parent) && fits(p)),
-        None => purchases.iter_mut().rev().find(|p| p.event.occurred_at <= event.occurred_at && fits(p)),
+    let found = if event.parent.is_some() {
+        let sale = book.sale_of(event);
+        purchases.iter_mut().find(|p| Some(p.event.id) == sale && fits(p))
+    } else {
+        purchases.iter_mut().rev().find(|p| p.event.occurred_at <= event.occurred_at && fits(p))
     };
     let Some(sale) = found else {
         return Refund { event, sale: None, shares: vec![(None, amount)] };
@@ -132,7 +124,7 @@ mod tests {
     use crate::domain::attribution::journey::JourneyTouch;
     use crate::domain::attribution::model;
     use crate::domain::money::Money;
-    use crate::domain::stage::{Source, Subject};
+    use crate::domain::stage::Source;
     use crate::domain::time::{DAY_MS, UtcMillis};
     use uuid::Uuid;
 
@@ -163,6 +155,23 @@ mod tests {
             .collect()
     }
 
+    /// A book of touches that everybody shares; a parent names the sale with that event id.
+    struct Shared<'a>(Vec<JourneyTouch>, &'a [StageEvent]);
+
+    impl Book for Shared<'_> {
+        fn touches_of(&self, _event: &StageEvent) -> &[JourneyTouch] {
+            &self.0
+        }
+
+        fn is_revenue(&self, purchase: &StageEvent) -> bool {
+            purchase.counts_revenue
+        }
+
+        fn sale_of(&self, refund: &StageEvent) -> Option<StageEventId> {
+            self.1.iter().find(|e| Some(&e.event_id) == refund.parent.as_ref()).map(|e| e.id)
+        }
+    }
+
     fn minors(shares: &[(Option<TouchId>, i64)]) -> Vec<i64> {
         shares.iter().map(|(_, m)| *m).collect()
     }
@@ -172,8 +181,7 @@ mod tests {
         let linear = model("linear").expect("model");
         let all = [event(1, Stage::Customer, 10, 100), event(2, Stage::Sale, 20, 100), event(3, Stage::Sale, 30, 100)];
         let refs: Vec<&StageEvent> = all.iter().collect();
-        let touches = touches(&[1, 5, 15]);
-        let (purchases, _) = divide(&refs, &|_| &touches, linear, 90);
+        let (purchases, _) = divide(&refs, &Shared(touches(&[1, 5, 15]), &all), linear, 90);
         assert_eq!(purchases.iter().map(|p| p.parts.len()).collect::<Vec<_>>(), [2, 1, 1]);
         assert_eq!(purchases.iter().map(|p| p.inherited).collect::<Vec<_>>(), [false, false, true]);
         assert_eq!(purchases[2].parts, purchases[1].parts);
@@ -192,8 +200,7 @@ mod tests {
             )
         }));
         let refs: Vec<&StageEvent> = all.iter().collect();
-        let touches = touches(&[1, 5, 9]);
-        let (purchases, refunds) = divide(&refs, &|_| &touches, linear, 90);
+        let (purchases, refunds) = divide(&refs, &Shared(touches(&[1, 5, 9]), &all), linear, 90);
         let mut left = minors(&purchases[0].revenue_shares());
         for refund in &refunds {
             assert_eq!(refund.sale, Some(all[0].id));
@@ -208,32 +215,25 @@ mod tests {
     fn a_refund_beyond_its_sale_or_without_one_stays_unmatched() {
         let linear = model("linear").expect("model");
         let mut named = event(3, Stage::Refund, 20, 50);
-        named.parent = Some("deal:9".into());
-        let mut sale = event(1, Stage::Sale, 10, 100);
-        sale.subject = Some(Subject::parse("deal:7").expect("subject"));
+        named.parent = Some("e9".into());
         let mut usd = event(4, Stage::Refund, 20, 10);
         usd.value = Some(Money { minor: 10, currency: "USD".parse().expect("USD") });
-        let mut elsewhere = event(5, Stage::Refund, 20, 10);
-        elsewhere.source = Source::parse("shop").expect("source");
-        elsewhere.parent = Some("e1".into());
-        let all = [sale, event(2, Stage::Refund, 20, 101), named, usd, elsewhere];
+        let all = [event(1, Stage::Sale, 10, 100), event(2, Stage::Refund, 20, 101), named, usd];
         let refs: Vec<&StageEvent> = all.iter().collect();
-        let one = touches(&[1]);
-        let (_, refunds) = divide(&refs, &|_| &one, linear, 90);
+        let (_, refunds) = divide(&refs, &Shared(touches(&[1]), &all), linear, 90);
         assert!(refunds.iter().all(|r| r.sale.is_none()), "{refunds:?}");
     }
 
     #[test]
-    fn one_order_told_twice_by_one_source_is_one_revenue() {
+    fn money_that_another_source_tells_uses_up_no_sale() {
         let linear = model("linear").expect("model");
-        let mut twice = [event(1, Stage::Sale, 10, 100), event(2, Stage::Sale, 11, 100), event(3, Stage::Sale, 12, 70)];
-        for e in &mut twice[..2] {
-            e.subject = Some(Subject::parse("order:1").expect("subject"));
-        }
-        twice[2].counts_revenue = false;
-        let refs: Vec<&StageEvent> = twice.iter().collect();
-        let (purchases, _) = divide(&refs, &|_| &[], linear, 90);
-        assert_eq!(purchases.iter().map(|p| p.revenue_minor).collect::<Vec<_>>(), [100, 0, 0]);
-        assert_eq!(purchases[0].revenue_shares(), [(None, 100)]);
+        let mut echo = event(2, Stage::Refund, 19, 100);
+        echo.counts_revenue = false;
+        let mut real = event(3, Stage::Refund, 20, 100);
+        real.parent = Some("e1".into());
+        let all = [event(1, Stage::Sale, 10, 100), echo, real];
+        let refs: Vec<&StageEvent> = all.iter().collect();
+        let (_, refunds) = divide(&refs, &Shared(touches(&[1]), &all), linear, 90);
+        assert_eq!(refunds.iter().map(|r| r.sale).collect::<Vec<_>>(), [Some(all[0].id)]);
     }
 }

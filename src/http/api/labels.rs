@@ -160,9 +160,7 @@ pub(crate) async fn change_channel(
     let channel = state
         .db
         .write(move |conn| {
-            let effect = change.effect;
-            let label = change.apply(labels::channel(conn, id)?.labels);
-            labels::revise_channel(conn, id, &label, effect, &author)?;
+            labels::revise_channel(conn, id, change.effect, &author, |was| change.clone().apply(was.clone()))?;
             labels::channel(conn, id)
         })
         .await?;
@@ -280,10 +278,10 @@ pub(crate) async fn change_campaign(
     let campaign = state
         .db
         .write(move |conn| {
-            let mut label = labels::campaign(conn, id)?.labels;
-            label.name = change.name.unwrap_or(label.name);
-            label.archived = change.archived.unwrap_or(label.archived);
-            labels::revise_campaign(conn, id, &label, change.effect, &author)?;
+            labels::revise_campaign(conn, id, change.effect, &author, |was| CampaignLabels {
+                name: change.name.clone().unwrap_or_else(|| was.name.clone()),
+                archived: change.archived.unwrap_or(was.archived),
+            })?;
             labels::campaign(conn, id)
         })
         .await?;
@@ -324,10 +322,12 @@ pub struct PostFields {
 }
 
 impl PostFields {
-    fn apply(self, mut labels: PostLabels) -> Result<PostLabels, Fault> {
-        if let Some(at) = self.published_at {
-            labels.published_at = Some(UtcMillis::parse(&at).map_err(|f| f.named("published_at"))?);
-        }
+    fn published_at(&self) -> Result<Option<UtcMillis>, Fault> {
+        self.published_at.as_deref().map(|at| UtcMillis::parse(at).map_err(|f| f.named("published_at"))).transpose()
+    }
+
+    fn apply(self, mut labels: PostLabels, published_at: Option<UtcMillis>) -> PostLabels {
+        labels.published_at = published_at.or(labels.published_at);
         labels.name = self.name.unwrap_or(labels.name);
         labels.network = self.network.unwrap_or(labels.network);
         labels.external_id = self.external_id.unwrap_or(labels.external_id);
@@ -335,7 +335,7 @@ impl PostFields {
         labels.persona = self.persona.unwrap_or(labels.persona);
         labels.content_style = self.content_style.unwrap_or(labels.content_style);
         labels.archived = self.archived.unwrap_or(labels.archived);
-        Ok(labels)
+        labels
     }
 }
 
@@ -402,7 +402,8 @@ pub(crate) async fn create_post(
 ) -> Result<HttpResponse, Problem> {
     let draft = body.into_inner();
     let code = draft.code.parse().map_err(|f: Fault| Problem::from(f.named("code")))?;
-    let mut label = draft.labels.apply(PostLabels::default())?;
+    let published_at = draft.labels.published_at()?;
+    let mut label = draft.labels.apply(PostLabels::default(), published_at);
     if label.name.is_empty() {
         label.name = draft.code;
     }
@@ -428,8 +429,10 @@ pub(crate) async fn change_post(
     let post = state
         .db
         .write(move |conn| {
-            let label = change.labels.apply(labels::post(conn, id)?.labels)?;
-            labels::revise_post(conn, id, &label, change.effect, &author)?;
+            let published_at = change.labels.published_at()?;
+            labels::revise_post(conn, id, change.effect, &author, |was| {
+                change.labels.clone().apply(was.clone(), published_at)
+            })?;
             labels::post(conn, id)
         })
         .await?;

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Listed;
 use crate::domain::ids::PersonId;
-use crate::domain::person::People;
 use crate::http::auth::{Can, ConversionsWrite, ReportsRead};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::state::State;
+use crate::reports;
 use crate::reports::journey::{self, PersonJourney, Step};
 use crate::store::labels::Author;
 use crate::store::{identity, ledger};
@@ -39,6 +39,9 @@ pub struct JourneyView {
     /// The person's name: the oldest person id of the cluster.
     #[schema(value_type = String)]
     person: PersonId,
+    /// All persons of the cluster, oldest first: those that unmerge takes.
+    #[schema(value_type = Vec<String>)]
+    members: Vec<PersonId>,
     steps: Vec<StepView>,
 }
 
@@ -76,7 +79,7 @@ impl From<PersonJourney> for JourneyView {
                 },
             })
             .collect();
-        Self { person: j.person, steps }
+        Self { person: j.person, members: j.members, steps }
     }
 }
 
@@ -160,7 +163,7 @@ pub(crate) async fn list_shared(
         .db
         .read(|conn| {
             let as_of = ledger::horizon(conn)?;
-            Ok(People::resolve(&identity::facts(conn, as_of)?).shared)
+            Ok(reports::people(conn, as_of)?.shared)
         })
         .await?;
     Ok(Json(Listed::whole(

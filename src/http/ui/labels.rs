@@ -138,13 +138,12 @@ pub(super) async fn change_channel(posted: Posted, state: Data<State>, path: Pat
     state
         .db
         .write(move |conn| {
-            let label = ChannelLabels {
+            labels::revise_channel(conn, id, effect, &author, |was| ChannelLabels {
                 name: fields.text("name"),
                 network: fields.text("network"),
                 direct: fields.is_on("direct"),
-                archived: labels::channel(conn, id)?.labels.archived,
-            };
-            labels::revise_channel(conn, id, &label, effect, &author)
+                archived: was.archived,
+            })
         })
         .await?;
     Ok(see(&format!("/app/channels/{id}?done=label-changed")))
@@ -157,8 +156,10 @@ pub(super) async fn archive_channel(posted: Posted, state: Data<State>, path: Pa
     state
         .db
         .write(move |conn| {
-            let label = ChannelLabels { archived: !is_restore, ..labels::channel(conn, id)?.labels };
-            labels::revise_channel(conn, id, &label, Effect::FromNowOn, &author)
+            labels::revise_channel(conn, id, Effect::FromNowOn, &author, |was| ChannelLabels {
+                archived: !is_restore,
+                ..was.clone()
+            })
         })
         .await?;
     Ok(see(&format!("/app/channels/{id}?done={}", archived_code(is_restore))))
@@ -243,9 +244,10 @@ pub(super) async fn change_campaign(posted: Posted, state: Data<State>, path: Pa
     state
         .db
         .write(move |conn| {
-            let archived = labels::campaign(conn, id)?.labels.archived;
-            let label = CampaignLabels { name: fields.text("name"), archived };
-            labels::revise_campaign(conn, id, &label, effect, &author)
+            labels::revise_campaign(conn, id, effect, &author, |was| CampaignLabels {
+                name: fields.text("name"),
+                archived: was.archived,
+            })
         })
         .await?;
     Ok(see(&format!("/app/campaigns/{id}?done=label-changed")))
@@ -258,8 +260,10 @@ pub(super) async fn archive_campaign(posted: Posted, state: Data<State>, path: P
     state
         .db
         .write(move |conn| {
-            let label = CampaignLabels { archived: !is_restore, ..labels::campaign(conn, id)?.labels };
-            labels::revise_campaign(conn, id, &label, Effect::FromNowOn, &author)
+            labels::revise_campaign(conn, id, Effect::FromNowOn, &author, |was| CampaignLabels {
+                archived: !is_restore,
+                ..was.clone()
+            })
         })
         .await?;
     Ok(see(&format!("/app/campaigns/{id}?done={}", archived_code(is_restore))))

@@ -9,7 +9,7 @@ use super::super::labels::Origin;
 use super::{Dimension, Figures, Parameters, Report, Row, RowKey};
 use crate::domain::attribution::credit::allocate;
 use crate::domain::attribution::journey::Journey;
-use crate::domain::attribution::purchases::{Purchase, Refund, divide};
+use crate::domain::attribution::purchases::{Book, Purchase, Refund, divide};
 use crate::domain::attribution::{Model, ONE_MICRO};
 use crate::domain::fault::Fault;
 use crate::domain::ids::TouchId;
@@ -113,9 +113,7 @@ impl<'a> Table<'a> {
         }
         for events in by_who.values() {
             self.credit_lead(events);
-            let facts = self.facts;
-            let touches_of = |e: &StageEvent| facts.touches_of(e);
-            let (purchases, refunds) = divide(events, &touches_of, self.model, self.parameters.lookback_days);
+            let (purchases, refunds) = divide(events, self.facts, self.model, self.parameters.lookback_days);
             self.credit_customer(&purchases);
             for purchase in &purchases {
                 self.credit_revenue(purchase)?;
@@ -133,7 +131,7 @@ impl<'a> Table<'a> {
             return;
         };
         let was_customer = events.iter().any(|e| e.stage.is_purchase() && e.occurred_at < lead.occurred_at);
-        let is_rejected = events.iter().any(|e| e.stage == Stage::Rejected && e.occurred_at >= lead.occurred_at);
+        let is_rejected = events.iter().any(|e| e.stage == Stage::Rejected);
         let journey = Journey::cut(self.facts.touches_of(lead), lead.occurred_at, self.parameters.lookback_days, None);
         let parts: Vec<(TouchId, u128)> =
             journey.touches.iter().map(|t| t.id).zip(self.model.parts(&journey)).collect();
