@@ -2,7 +2,7 @@
 //!
 //! A delivery is stored raw in one transaction and read in a second, so that
 //! nothing accepted can vanish: what a crash leaves between the two is *pending*
-//! and [`resume`] reads it at the next start (invariant 3). Each item ends as
+//! and [`read_or_set_aside`] reads it at the next start (invariant 3). Each item ends as
 //! exactly one of stored, duplicate, quarantined or ignored.
 
 use serde::Deserialize;
