@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -261,7 +262,11 @@ impl Poller {
         let thread = std::thread::Builder::new().name("poller".into()).spawn(move || {
             let mut polls: u32 = 0;
             while !stop.load(Ordering::Relaxed) {
-                poll(&state, polls.is_multiple_of(POLLS_PER_RESUME));
+                // One poll that panics must not end the following of changes for good.
+                let once = AssertUnwindSafe(|| poll(&state, polls.is_multiple_of(POLLS_PER_RESUME)));
+                if catch_unwind(once).is_err() {
+                    tracing::error!("a poll for changes failed badly; the next one goes on");
+                }
                 polls = polls.wrapping_add(1);
                 std::thread::park_timeout(POLL);
             }

@@ -22,8 +22,6 @@ pub enum ProblemKind {
     Forbidden,
     /// There is no such thing.
     NotFound,
-    /// The path does not take this method.
-    MethodNotAllowed,
     /// It contradicts what is stored.
     Conflict,
     /// The body is too large.
@@ -44,7 +42,6 @@ impl ProblemKind {
             Self::Unauthenticated => ("unauthenticated", 401, "The sender did not prove who it is"),
             Self::Forbidden => ("forbidden", 403, "This key may not do this"),
             Self::NotFound => ("not-found", 404, "There is no such thing"),
-            Self::MethodNotAllowed => ("method-not-allowed", 405, "The path does not take this method"),
             Self::Conflict => ("conflict", 409, "It contradicts what is stored"),
             Self::TooLarge => ("too-large", 413, "The body is too large"),
             Self::TooMany => ("too-many", 429, "Too many requests"),

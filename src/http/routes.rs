@@ -13,7 +13,9 @@ use super::{api, health, hooks, track, ui};
 pub fn configure(service: &mut ServiceConfig) {
     service
         .route("/healthz", web::get().to(health::healthz))
+        .route("/healthz", web::head().to(health::healthz))
         .route("/readyz", web::get().to(health::readyz))
+        .route("/readyz", web::head().to(health::readyz))
         .route("/metrics", web::get().to(health::metrics))
         .route("/t/p.gif", web::get().to(track::pixel))
         .route("/t/hw.js", web::get().to(track::script))
