@@ -140,13 +140,14 @@ on_both! {
         let source = routes_source();
         let (outer, _) = source.split_once("fn api_v1").expect("routes.rs has fn api_v1");
         let expected: BTreeSet<Call> = [
-            ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/t/p.gif"), ("GET", "/t/hw.js"),
-            ("POST", "/t/collect"), ("OPTIONS", "/t/collect"), ("POST", "/hooks/{token}"),
+            ("GET", "/healthz"), ("HEAD", "/healthz"), ("GET", "/readyz"), ("HEAD", "/readyz"), ("GET", "/metrics"),
+            ("GET", "/t/p.gif"), ("GET", "/t/hw.js"), ("POST", "/t/collect"), ("OPTIONS", "/t/collect"), ("POST", "/hooks/{token}"),
             ("GET", "/api/openapi.json"), ("GET", "/{slug}"), ("HEAD", "/{slug}"),
         ].iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
         assert_eq!(routes_in(outer), expected, "left: src/http/routes.rs; right: what anybody may ask");
         for (method, path, status) in [
-            ("GET", "/healthz", 200), ("GET", "/readyz", 200), ("GET", "/metrics", 200), ("GET", "/t/p.gif", 200),
+            ("GET", "/healthz", 200), ("HEAD", "/healthz", 200), ("GET", "/readyz", 200), ("HEAD", "/readyz", 200),
+            ("GET", "/metrics", 200), ("GET", "/t/p.gif", 200),
             ("GET", "/t/hw.js", 200), ("POST", "/t/collect", 403), ("POST", "/hooks/unknown", 404),
             ("GET", "/api/openapi.json", 200), ("GET", "/known", 302), ("HEAD", "/known", 302), ("GET", "/unknown", 404),
         ] {
