@@ -90,7 +90,7 @@ pub fn read_delivery(
 ) -> Result<Vec<Item>, StoreError> {
     let delivery = deliveries::get(conn, id)?;
     let body = context.secret.open(&delivery.sealed_body)?;
-    let reading = Reading::of(conn, context, &delivery, &body)?;
+    let reading = Reading::of(conn, &delivery, &body)?;
     let at = ledger::stamp(conn, now)?;
     let mut read = Vec::new();
     for item in deliveries::items(conn, id)? {
@@ -139,7 +139,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn of(conn: &mut Conn, context: &IntakeContext, delivery: &Delivery, body: &[u8]) -> Result<Self, StoreError> {
+    fn of(conn: &mut Conn, delivery: &Delivery, body: &[u8]) -> Result<Self, StoreError> {
         let Some(endpoint) = delivery.endpoint else {
             return Ok(Self::of_api(delivery, body));
         };
@@ -148,7 +148,6 @@ impl Reading {
             .map_err(|e| StoreError::Corrupt(format!("mapping of endpoint {}: {e}", endpoint.id)))?;
         let input = mapping.map(body, delivery.message_id.as_deref());
         let teller = Teller { source: Source::endpoint(endpoint.id), counts_revenue: endpoint.counts_revenue };
-        let _ = context;
         Ok(Self { inputs: vec![input], teller, currency: endpoint.currency })
     }
 
