@@ -1,5 +1,8 @@
 //! Touches: dated contacts of a visitor with a channel, and what kind of hit each was.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::ids::{LinkId, TouchId, VisitorId};
@@ -70,9 +73,9 @@ pub const NETWORK_CLICK_ID_PARAMS: &[&str] = &[
 
 /// What one tracking request said, as the journal keeps it until the writer has loaded it.
 ///
-/// Holds no IP address: nothing here needs one yet (invariant 8).
+/// Texts are borrowed from the request where it is recorded, and owned where the journal is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TouchRecord {
+pub struct TouchRecord<'a> {
     /// The touch, for a click its click id.
     pub id: TouchId,
     /// When the request came in.
@@ -84,7 +87,7 @@ pub struct TouchRecord {
     /// The request carried `Sec-GPC: 1` or `DNT: 1`: counted, never shared with a network.
     pub private: bool,
     /// The facts that classification reads.
-    pub client: ClientFacts,
+    pub client: ClientFacts<'a>,
     /// Click ids of networks.
     pub network_ids: Vec<NetworkClickId>,
 }
@@ -123,11 +126,14 @@ pub struct Arrival {
 
 /// Headers and circumstances by which a hit is classified.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClientFacts {
+pub struct ClientFacts<'a> {
     /// `User-Agent`, cut to 512 bytes.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<Cow<'a, str>>,
     /// Host of `Referer`.
-    pub referrer_host: Option<String>,
+    pub referrer_host: Option<Cow<'a, str>>,
+    /// Who asked. It stays in the journal: at loading it becomes a country and the labels of ranges, and is in no
+    /// table, no log and no quarantine (invariant 8).
+    pub address: Option<IpAddr>,
     /// The method was HEAD.
     pub head: bool,
     /// `Sec-Purpose`, `Purpose` or `X-Moz` said prefetch or preview.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 
-/// The client's address, for limits only; it is stored nowhere.
+/// The client's address, for limits and for the journal; no table and no log has it (invariant 8).
 ///
 /// `X-Forwarded-For` counts only from a trusted proxy, read from the right: the first address that is no trusted
 /// proxy is the client. Anything further left is the client's own word.

@@ -199,7 +199,7 @@ fn landing(request: &HttpRequest, state: &State, said: &Collected<'_>) -> HttpRe
 }
 
 /// Appends to the journal; where that fails the visitor is answered all the same and the touch counts as unrecorded.
-fn record(state: &State, touch: &TouchRecord) {
+fn record(state: &State, touch: &TouchRecord<'_>) {
     Metrics::count(&state.metrics.touches_answered);
     match state.journal.append(touch) {
         Ok(_) => state.writer.wake(),
@@ -218,6 +218,7 @@ fn client<'a>(request: &'a HttpRequest, state: &State, visitor_cookie: Option<&'
     Client {
         user_agent: text(headers, "user-agent"),
         referrer: text(headers, "referer"),
+        address: client_address(request, &state.config.server.trusted_proxies),
         head: request.method() == Method::HEAD,
         gpc: is_one("sec-gpc"),
         dnt: is_one("dnt"),

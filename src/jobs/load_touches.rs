@@ -24,7 +24,7 @@ pub struct StoreSink {
 }
 
 impl TouchSink for StoreSink {
-    fn store(&mut self, batch: &[TouchRecord]) -> Result<Stored, SinkError> {
+    fn store(&mut self, batch: &[TouchRecord<'_>]) -> Result<Stored, SinkError> {
         let now = self.clock.now();
         let outcome = self.db.write_now(|conn| {
             let list = classified(conn, batch, self.repeat_window_ms)?;
@@ -46,7 +46,7 @@ impl TouchSink for StoreSink {
     }
 }
 
-fn classified(conn: &mut Conn, batch: &[TouchRecord], window_ms: i64) -> Result<Vec<NewTouch>, StoreError> {
+fn classified(conn: &mut Conn, batch: &[TouchRecord<'_>], window_ms: i64) -> Result<Vec<NewTouch>, StoreError> {
     let channels = labels::list_channels(conn)?;
     let sources: Vec<_> = channels
         .iter()
@@ -89,8 +89,10 @@ fn classified(conn: &mut Conn, batch: &[TouchRecord], window_ms: i64) -> Result<
             source: None,
             external_id: None,
             batch: None,
-            user_agent: record.client.user_agent.clone(),
-            referrer: arrival.map_or_else(|| record.client.referrer_host.clone(), |a| a.referrer_host.clone()),
+            user_agent: record.client.user_agent.as_deref().map(str::to_owned),
+            referrer: arrival
+                .map_or_else(|| record.client.referrer_host.as_deref(), |a| a.referrer_host.as_deref())
+                .map(str::to_owned),
             page: arrival.map(|a| a.page.clone()),
             network_ids: record.network_ids.clone(),
         });

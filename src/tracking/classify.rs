@@ -61,13 +61,13 @@ impl Repeat {
 }
 
 /// Classifies a touch.
-pub fn classify(facts: &ClientFacts, kind: &RecordKind, repeat: Repeat) -> Verdict {
+pub fn classify(facts: &ClientFacts<'_>, kind: &RecordKind, repeat: Repeat) -> Verdict {
     let agent = facts.user_agent.as_deref().and_then(classify_agent);
     classify_known(agent, facts, kind, repeat)
 }
 
 /// Classifies a touch whose user agent has been looked at with [`classify_agent`].
-pub fn classify_known(agent: Option<Verdict>, facts: &ClientFacts, kind: &RecordKind, repeat: Repeat) -> Verdict {
+pub fn classify_known(agent: Option<Verdict>, facts: &ClientFacts<'_>, kind: &RecordKind, repeat: Repeat) -> Verdict {
     let verdict = |class, rule| Verdict { class, rule: Cow::Borrowed(rule) };
     let is_view = matches!(kind, RecordKind::View { .. });
     if facts.user_agent.as_deref().is_none_or(|ua| ua.trim().is_empty()) {

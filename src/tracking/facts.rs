@@ -4,6 +4,9 @@
 //! characters here: a database may refuse a zero byte, and one such record would
 //! make the writer take its batch apart.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
+
 use crate::domain::destination::VISITOR_QUERY_LEN_MAX;
 use crate::domain::ids::VisitorId;
 use crate::domain::time::UtcMillis;
@@ -56,6 +59,8 @@ pub struct Client<'a> {
     pub user_agent: Option<&'a str>,
     /// `Referer`.
     pub referrer: Option<&'a str>,
+    /// Who asks, by the configured proxies.
+    pub address: Option<IpAddr>,
     /// The method is HEAD.
     pub head: bool,
     /// `Sec-GPC: 1`.
@@ -83,17 +88,18 @@ pub(super) struct Visitor {
     pub(super) set: Option<VisitorId>,
 }
 
-impl Client<'_> {
+impl<'a> Client<'a> {
     /// Whether the browser asked for privacy and the policy honours it.
     pub fn is_private(&self, policy: PrivacyPolicy) -> bool {
         (self.gpc && policy.honours_gpc) || (self.dnt && policy.honours_dnt)
     }
 
     /// What classification reads.
-    pub fn facts(&self) -> ClientFacts {
+    pub fn facts(&self) -> ClientFacts<'a> {
         ClientFacts {
             user_agent: self.user_agent.and_then(|ua| clean(ua, USER_AGENT_LEN_MAX)),
             referrer_host: self.referrer.and_then(host_of),
+            address: self.address,
             head: self.head,
             prefetch: self.prefetch,
             accept_language: self.accept_language,
@@ -115,27 +121,27 @@ impl Client<'_> {
 }
 
 /// Text without control characters and surrounding space, cut to `max` bytes; `None` if nothing is left.
-pub(super) fn clean(text: &str, max: usize) -> Option<String> {
+pub(super) fn clean(text: &str, max: usize) -> Option<Cow<'_, str>> {
     let trimmed = text.trim();
     let kept = trimmed.get(..trimmed.floor_char_boundary(max)).unwrap_or_default();
-    // Nearly all is plain ASCII; that is a pass over bytes and one copy.
-    let plain = kept.bytes().all(|b| (b' '..0x7f).contains(&b));
-    let clean: String = if plain { kept.into() } else { kept.chars().filter(|c| !c.is_control()).collect() };
+    // Nearly all is plain ASCII; that is a pass over bytes and no copy.
+    let is_plain = kept.bytes().all(|b| (b' '..0x7f).contains(&b));
+    let clean = if is_plain { Cow::Borrowed(kept) } else { kept.chars().filter(|c| !c.is_control()).collect() };
     (!clean.is_empty()).then_some(clean)
 }
 
 /// The lower-case host of an address, without credentials and port; also of `android-app://…`.
-pub(super) fn host_of(address: &str) -> Option<String> {
+pub(super) fn host_of(address: &str) -> Option<Cow<'_, str>> {
     split_address(address).map(|(host, _)| host)
 }
 
 /// Host and path of an address, without its query.
 pub(super) fn page_of(address: &str, max: usize) -> Option<String> {
     let (host, path) = split_address(address)?;
-    clean(&(host + path), max)
+    clean(&(host + path), max).map(Cow::into_owned)
 }
 
-fn split_address(address: &str) -> Option<(String, &str)> {
+fn split_address(address: &str) -> Option<(Cow<'_, str>, &str)> {
     let (_, rest) = address.trim().split_once("://")?;
     let authority = rest.split(['/', '?', '#', '\\']).next()?;
     let path = rest.get(authority.len()..)?.split(['?', '#']).next().unwrap_or_default();
@@ -145,7 +151,8 @@ fn split_address(address: &str) -> Option<(String, &str)> {
         None => host_and_port.split(':').next()?,
     };
     let legal = (1..=HOST_LEN_MAX).contains(&host.len()) && !host.chars().any(|c| c.is_control() || c.is_whitespace());
-    legal.then(|| (host.to_ascii_lowercase(), path))
+    let is_lower = !host.bytes().any(|b| b.is_ascii_uppercase());
+    legal.then(|| (if is_lower { host.into() } else { host.to_ascii_lowercase().into() }, path))
 }
 
 /// Network click ids in a query, the first of each name, under the network's own spelling.
@@ -175,6 +182,7 @@ pub(super) mod tests {
         Client {
             user_agent: Some("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"),
             referrer: Some("https://www.linkedin.com/feed/?id=1"),
+            address: Some(IpAddr::from([192, 0, 2, 1])),
             head: false,
             gpc: false,
             dnt: false,

@@ -3,6 +3,8 @@
 //! All of it comes from pages that anyone can write, so every field has a bound.
 //! Nothing here can make a stage event or join people; a record is a touch and no more.
 
+use std::borrow::Cow;
+
 use super::facts::{Client, HOST_LEN_MAX, PrivacyPolicy, Random, clean, host_of, network_ids, page_of};
 use crate::domain::ids::{LinkId, TouchId, VisitorId};
 use crate::domain::time::UtcMillis;
@@ -43,13 +45,13 @@ pub struct Landing<'a> {
 
 /// The record of a pixel impression. It reads a visitor cookie and never sets one: the pixel stands
 /// on pages of others, where the cookie would be a third party's.
-pub fn view_record(
+pub fn view_record<'a>(
     link: Option<LinkId>,
-    client: &Client<'_>,
+    client: &Client<'a>,
     policy: PrivacyPolicy,
     now: UtcMillis,
     random: Random,
-) -> TouchRecord {
+) -> TouchRecord<'a> {
     let private = client.is_private(policy);
     TouchRecord {
         id: TouchId::new(now, random.touch),
@@ -64,18 +66,18 @@ pub fn view_record(
 
 /// The record of an arrival without a redirect of ours, and the visitor cookie to set, if any;
 /// `None` where the page's address is none.
-pub fn landing_record(
+pub fn landing_record<'a>(
     landing: &Landing<'_>,
-    client: &Client<'_>,
+    client: &Client<'a>,
     policy: PrivacyPolicy,
     now: UtcMillis,
     random: Random,
-) -> Option<(TouchRecord, Option<VisitorId>)> {
+) -> Option<(TouchRecord<'a>, Option<VisitorId>)> {
     let private = client.is_private(policy);
     let visitor = client.visitor(private, true, now, random.visitor);
     let arrival = Arrival {
         page: page_of(landing.page, PAGE_LEN_MAX)?,
-        referrer_host: landing.referrer.and_then(host_of),
+        referrer_host: landing.referrer.and_then(host_of).map(Cow::into_owned),
         utm_source: landing.utm_source.and_then(utm),
         utm_medium: landing.utm_medium.and_then(utm),
         utm_campaign: landing.utm_campaign.and_then(utm),
@@ -96,7 +98,7 @@ pub fn landing_record(
 fn utm(value: &str) -> Option<String> {
     // Cut first, so that a hostile length costs nothing; lower case can be longer than upper case.
     let cut = clean(value, UTM_LEN_MAX)?;
-    clean(&cut.to_lowercase(), UTM_LEN_MAX)
+    clean(&cut.to_lowercase(), UTM_LEN_MAX).map(Cow::into_owned)
 }
 
 const _: () = assert!(HOST_LEN_MAX < PAGE_LEN_MAX, "a page keeps its whole host");
@@ -111,7 +113,7 @@ mod tests {
     const NOW: UtcMillis = UtcMillis(1_750_000_000_000);
     const RANDOM: Random = Random { touch: [1; 10], visitor: [2; 10] };
 
-    fn land(landing: Landing<'_>, client: Client<'_>) -> Option<(TouchRecord, Option<VisitorId>)> {
+    fn land<'a>(landing: Landing<'_>, client: Client<'a>) -> Option<(TouchRecord<'a>, Option<VisitorId>)> {
         landing_record(&landing, &client, PrivacyPolicy::default(), NOW, RANDOM)
     }
 
@@ -123,7 +125,9 @@ mod tests {
 
     #[test]
     fn a_view_reads_a_cookie_and_sets_none() {
-        let view = |client: Client<'_>| view_record(Some(LinkId(4)), &client, PrivacyPolicy::default(), NOW, RANDOM);
+        fn view(client: Client<'_>) -> TouchRecord<'_> {
+            view_record(Some(LinkId(4)), &client, PrivacyPolicy::default(), NOW, RANDOM)
+        }
         let known = VisitorId::new(NOW, [3; 10]);
         let text = known.to_string();
         assert_eq!(view(browser()).visitor, None);

@@ -26,9 +26,9 @@ pub struct RedirectRequest<'a> {
 
 /// What to answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RedirectAnswer {
+pub enum RedirectAnswer<'a> {
     /// Append the record to the journal, then answer 302.
-    Found(Box<Found>),
+    Found(Box<Found<'a>>),
     /// The link was archived by its owner.
     Archived,
     /// The link's time is over.
@@ -39,23 +39,23 @@ pub enum RedirectAnswer {
 
 /// A redirect and its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct Found<'a> {
     /// The `Location`.
     pub location: String,
     /// What goes into the journal.
-    pub record: TouchRecord,
+    pub record: TouchRecord<'a>,
     /// The visitor cookie to set, if any.
     pub set_visitor: Option<VisitorId>,
 }
 
 /// Decides what a request is answered.
-pub fn decide(
-    request: &RedirectRequest<'_>,
+pub fn decide<'a>(
+    request: &RedirectRequest<'a>,
     table: &LinkTable,
     policy: PrivacyPolicy,
     now: UtcMillis,
     random: Random,
-) -> RedirectAnswer {
+) -> RedirectAnswer<'a> {
     let Some(entry) = table.find(request.slug) else { return RedirectAnswer::Unknown };
     match entry.state(now) {
         LinkState::Archived => return RedirectAnswer::Archived,
@@ -92,7 +92,7 @@ mod tests {
     const RANDOM: Random = Random { touch: [1; 10], visitor: [2; 10] };
     const QUERY: &str = "fbclid=IwAR&utm_source=evil&a=1";
 
-    fn answer(slug: &str, query: &str, client: Client<'_>) -> RedirectAnswer {
+    fn answer<'a>(slug: &'a str, query: &'a str, client: Client<'a>) -> RedirectAnswer<'a> {
         let mut archived = entry("old", 2);
         archived.archived = true;
         let mut expired = entry("late", 3);
@@ -101,7 +101,7 @@ mod tests {
         decide(&RedirectRequest { slug, query, client }, &table, PrivacyPolicy::default(), NOW, RANDOM)
     }
 
-    fn found(query: &str, client: Client<'_>) -> Found {
+    fn found<'a>(query: &'a str, client: Client<'a>) -> Found<'a> {
         match answer("spring", query, client) {
             RedirectAnswer::Found(found) => *found,
             other => panic!("{other:?}"),

@@ -7,7 +7,7 @@
 //! Operation: sleep until woken, let a batch gather for its age, read up to its size, hand it to
 //! the [`TouchSink`], move the checkpoint, and go on without sleeping while batches are full. A
 //! refused batch is halved until the one refused record stands alone; that goes to quarantine
-//! without its network click ids, which are personal. An unavailable database is tried again with
+//! without its address and network click ids, which are personal. An unavailable database is tried again with
 //! doubling pauses.
 
 use std::any::Any;
@@ -48,7 +48,7 @@ pub enum SinkError {
 /// Where touches go. Idempotent by touch id: after a crash some records come again.
 pub trait TouchSink: Send {
     /// Stores a batch in one transaction, and returns after its commit.
-    fn store(&mut self, batch: &[TouchRecord]) -> Result<Stored, SinkError>;
+    fn store(&mut self, batch: &[TouchRecord<'_>]) -> Result<Stored, SinkError>;
 }
 
 /// How the writer goes about it.
@@ -246,7 +246,7 @@ impl Writer {
     }
 
     /// Reads one batch, settles it and moves the checkpoint.
-    fn load(&mut self, batch: &mut Vec<TouchRecord>) -> Result<(), Abandoned> {
+    fn load(&mut self, batch: &mut Vec<TouchRecord<'static>>) -> Result<(), Abandoned> {
         batch.clear();
         while let Err(why) = self.reader.read(self.options.batch_size, batch) {
             tracing::error!(error = %why, "the journal cannot be read");
@@ -267,7 +267,7 @@ impl Writer {
     }
 
     /// Brings every record of a batch to one of stored, duplicate and quarantined.
-    fn settle(&mut self, batch: &[TouchRecord]) -> Result<(), Abandoned> {
+    fn settle(&mut self, batch: &[TouchRecord<'_>]) -> Result<(), Abandoned> {
         let mut parts: Vec<Range<usize>> = Vec::new();
         if !batch.is_empty() {
             parts.push(0..batch.len());
@@ -300,7 +300,7 @@ impl Writer {
     }
 
     /// A sink that panics over a batch refuses it: the thread must outlive one poison record.
-    fn store(&mut self, part: &[TouchRecord]) -> Result<Stored, SinkError> {
+    fn store(&mut self, part: &[TouchRecord<'_>]) -> Result<Stored, SinkError> {
         let done = catch_unwind(AssertUnwindSafe(|| self.sink.store(part)))
             .unwrap_or_else(|panic| Err(SinkError::Rejected(format!("the sink panicked: {}", message(&*panic)))))?;
         if done.stored + done.duplicate != part.len() as u64 {
@@ -309,8 +309,9 @@ impl Writer {
         Ok(done)
     }
 
-    fn quarantine(&mut self, poison: &TouchRecord, why: &str) -> Result<(), Abandoned> {
-        let kept = TouchRecord { network_ids: Vec::new(), ..poison.clone() };
+    fn quarantine(&mut self, poison: &TouchRecord<'_>, why: &str) -> Result<(), Abandoned> {
+        let mut kept = TouchRecord { network_ids: Vec::new(), ..poison.clone() };
+        kept.client.address = None;
         while let Err(failed) = self.reader.quarantine(why, &kept) {
             tracing::error!(error = %failed, touch = %kept.id, "the quarantine cannot be written");
             self.back_off()?;

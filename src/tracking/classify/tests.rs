@@ -7,16 +7,16 @@ const CLICK: RecordKind = RecordKind::Click { link: LinkId(1) };
 const VIEW: RecordKind = RecordKind::View { link: None };
 
 /// A browser's headers around a user agent.
-fn facts(user_agent: &str) -> ClientFacts {
+fn facts(user_agent: &str) -> ClientFacts<'_> {
     ClientFacts {
-        user_agent: Some(user_agent.to_owned()),
+        user_agent: Some(user_agent.into()),
         accept_language: true,
         navigation: true,
         ..ClientFacts::default()
     }
 }
 
-fn rule(facts: &ClientFacts, kind: &RecordKind) -> (TouchClass, String) {
+fn rule(facts: &ClientFacts<'_>, kind: &RecordKind) -> (TouchClass, String) {
     let verdict = classify(facts, kind, Repeat::NONE);
     (verdict.class, verdict.rule.into_owned())
 }
@@ -187,12 +187,12 @@ fn programs_are_named() {
 #[test]
 fn rules_apply_in_their_order() {
     let browser = facts(HUMANS[0]);
-    let with = |change: fn(&mut ClientFacts)| {
+    let with = |change: fn(&mut ClientFacts<'_>)| {
         let mut changed = browser.clone();
         change(&mut changed);
         changed
     };
-    let rule_of = |facts: &ClientFacts, kind: &RecordKind| rule(facts, kind).1;
+    let rule_of = |facts: &ClientFacts<'_>, kind: &RecordKind| rule(facts, kind).1;
     assert_eq!(rule_of(&with(|f| f.user_agent = None), &CLICK), "ua-missing");
     assert_eq!(rule_of(&with(|f| f.user_agent = Some("  ".into())), &VIEW), "ua-missing");
     assert_eq!(rule(&with(|f| f.prefetch = true), &CLICK), (TouchClass::Prefetch, "prefetch".into()));
@@ -213,7 +213,7 @@ fn rules_apply_in_their_order() {
 #[test]
 fn a_repeat_is_within_the_window_and_after_the_first() {
     let at = UtcMillis(100_000);
-    let class = |previous: Option<i64>, window_ms: i64, facts: &ClientFacts| {
+    let class = |previous: Option<i64>, window_ms: i64, facts: &ClientFacts<'_>| {
         classify(facts, &CLICK, Repeat { previous: previous.map(UtcMillis), at, window_ms }).class
     };
     let human = facts(HUMANS[0]);

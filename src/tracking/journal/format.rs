@@ -26,8 +26,9 @@ pub trait Record: Serialize + DeserializeOwned {
     const KIND: u8;
 }
 
-impl Record for crate::domain::touch::TouchRecord {
-    const KIND: u8 = 1;
+impl Record for crate::domain::touch::TouchRecord<'_> {
+    // 1 was a touch without address, in versions before the first release.
+    const KIND: u8 = 2;
 }
 
 /// The first 32 bytes of a segment; every later format keeps them, checksum included, so that an

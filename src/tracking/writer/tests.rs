@@ -12,7 +12,7 @@ use crate::domain::touch::{ClientFacts, NetworkClickId, RecordKind};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn touch(n: u8) -> TouchRecord {
+fn touch(n: u8) -> TouchRecord<'static> {
     TouchRecord {
         id: TouchId::new(UtcMillis(i64::from(n)), [n; 10]),
         occurred_at: UtcMillis(i64::from(n)),
@@ -38,7 +38,7 @@ struct Database {
 struct Sink(Arc<Mutex<Database>>);
 
 impl TouchSink for Sink {
-    fn store(&mut self, batch: &[TouchRecord]) -> Result<Stored, SinkError> {
+    fn store(&mut self, batch: &[TouchRecord<'_>]) -> Result<Stored, SinkError> {
         let mut db = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if db.away > 0 {
             db.away -= 1;
