@@ -16,14 +16,14 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 
 use crate::config::{Config, JournalSync, secret_from_environment};
 use crate::domain::fault::Fault;
 use crate::domain::time::Clock;
 use crate::http::metrics::Metrics;
+use crate::http::server::{listen, serve_on};
 use crate::http::state::{State, VISITOR_COOKIE_SETTING};
-use crate::http::{api, routes};
+use crate::http::track::Misses;
 use crate::jobs::edit_links::StoreLinks;
 use crate::jobs::intake;
 use crate::jobs::load_touches::StoreSink;
@@ -139,24 +139,9 @@ async fn run(state: Data<State>, deadline: Duration, on_start: impl FnOnce(&Star
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         n => n,
     };
-    let body_limit = state.config.intake.body_bytes_max;
-    let shared = state.clone();
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(shared.clone())
-            .app_data(api::json_config(body_limit))
-            .app_data(api::query_config())
-            .configure(routes::configure)
-    })
-    .workers(workers)
-    .tcp_nodelay(true)
-    .client_request_timeout(Duration::from_secs(5))
-    .shutdown_timeout(deadline.as_secs().max(1))
-    .shutdown_signal(not_ready_on_signal(state.clone()))
-    .bind(&bind)
-    .map_err(|why| StartError::Bind { address: bind, why })?;
-    let address = server.addrs().first().copied().ok_or_else(|| io::Error::other("no address was bound"))?;
-    let server = server.run();
+    let listeners = listen(&bind).map_err(|why| StartError::Bind { address: bind, why })?;
+    let address = listeners.first().ok_or_else(|| io::Error::other("no address was bound"))?.local_addr()?;
+    let server = serve_on(listeners, &state, workers, deadline, not_ready_on_signal(state.clone()))?;
     state.is_ready.store(true, Ordering::Relaxed);
     on_start(&Started { address, state, handle: server.handle() });
     server.await?;
@@ -175,10 +160,7 @@ fn build_state(core: Core, clock: Arc<dyn Clock>) -> Result<Data<State>, StartEr
         ..WriterOptions::default()
     };
     let writer = writer::spawn(reader, Box::new(sink), options)?;
-    let links = Arc::new(Links::new(Box::new(StoreLinks {
-        db: db.clone(),
-        click_id_param: config.tracking.click_id_param.clone(),
-    })));
+    let links = Arc::new(Links::new(Box::new(StoreLinks(db.clone())), &config.tracking.click_id_param));
     links.refresh_if_changed().map_err(StoreError::Other)?;
     let (has_user, decision) =
         db.read_now(|conn| Ok((access::any_user(conn)?, ledger::meta_value(conn, VISITOR_COOKIE_SETTING)?)))?;
@@ -190,6 +172,7 @@ fn build_state(core: Core, clock: Arc<dyn Clock>) -> Result<Data<State>, StartEr
         links,
         journal,
         writer,
+        misses: Misses::default(),
         metrics: Metrics::default(),
         is_ready: AtomicBool::new(false),
         cookies_on: AtomicBool::new(false),
@@ -209,6 +192,7 @@ fn journal_options(config: &Config) -> Options {
         max_bytes: journal.max_bytes,
         sync: match journal.sync {
             JournalSync::Os => SyncMode::Os,
+            JournalSync::Always => SyncMode::Always,
             JournalSync::Interval => SyncMode::Interval(Duration::from_millis(journal.sync_interval_ms)),
         },
         ..Options::new(config.data.dir.join("journal"))

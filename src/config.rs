@@ -114,6 +114,8 @@ pub enum JournalSync {
     Os,
     /// Every so often.
     Interval,
+    /// Before each answer.
+    Always,
 }
 
 /// The journal and its writer.

@@ -3,9 +3,13 @@
 //! Invariant 7: the destination is one that an authorised user stored, the
 //! owner's UTM wins over the visitor's query, and there is no open redirect.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use url::Url;
 
 use super::fault::{Fault, shown};
+use super::ids::TouchId;
 use super::utm::UTM_NAMES;
 
 /// Longest destination and longest visitor query that is passed on, in bytes.
@@ -75,85 +79,97 @@ fn strip_own(url: &mut Url, click_id_param: &str) -> Vec<String> {
         let rest = kept.join("&");
         url.set_query(if rest.is_empty() { None } else { Some(&rest) });
     }
-    own.into_iter().map(decoded_name).collect()
+    own.into_iter().map(|pair| decoded_name(pair).into_owned()).collect()
 }
 
-fn decoded_name(pair: &str) -> String {
-    url::form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name.into_owned()).unwrap_or_default()
+fn decoded_name(pair: &str) -> Cow<'_, str> {
+    url::form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name).unwrap_or_default()
 }
 
 fn is_own_name(name: &str, click_id_param: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    UTM_NAMES.contains(&lower.as_str()) || lower == click_id_param
+    UTM_NAMES.iter().any(|own| own.eq_ignore_ascii_case(name)) || name.eq_ignore_ascii_case(click_id_param)
 }
 
-/// A destination prepared for redirects: everything but the click id and the visitor's own query.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PreparedTarget {
-    /// The address up to and including `hw_id=`.
-    head: String,
-    /// `#fragment`, or nothing.
-    fragment: String,
-    /// Query names of the destination itself, which a visitor cannot override.
-    owner_names: Vec<String>,
-    click_id_param: String,
-    passes_query: bool,
+/// Tags as they stand in an address: `utm_source=linkedin&utm_medium=social`.
+pub fn encode_tags(tags: &[(&str, &str)]) -> String {
+    let mut out = String::new();
+    for (name, value) in tags {
+        out.push_str(if out.is_empty() { "" } else { "&" });
+        out.push_str(name);
+        out.push('=');
+        out.extend(url::form_urlencoded::byte_serialize(value.as_bytes()));
+    }
+    out
 }
 
-impl PreparedTarget {
-    /// Joins a stored destination with the link's tags, in the given order.
-    pub fn new(destination: &str, tags: &[(&str, &str)], click_id_param: &str, passes_query: bool) -> Self {
-        let (base, fragment) = match destination.split_once('#') {
-            Some((base, fragment)) => (base, format!("#{fragment}")),
-            None => (destination, String::new()),
+/// Where a link leads, as a redirect needs it: views of texts that the link table keeps once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// The stored destination, without our own parameters.
+    pub destination: &'a str,
+    /// Encoded tags of channel, campaign and post, each empty where there is none ([`encode_tags`]).
+    pub tags: [&'a str; 3],
+    /// The query parameter of the click id.
+    pub click_id_param: &'a str,
+    /// Whether the visitor's own query is passed on.
+    pub passes_query: bool,
+}
+
+impl Target<'_> {
+    /// Writes the address for one click: destination, tags, click id, then what the visitor brought and may keep.
+    pub fn write_location(&self, out: &mut impl fmt::Write, click_id: TouchId, visitor_query: &str) -> fmt::Result {
+        let (base, fragment) = match self.destination.split_once('#') {
+            Some((base, fragment)) => (base, Some(fragment)),
+            None => (self.destination, None),
         };
-        let owner_names = base
-            .split_once('?')
-            .map_or_else(Vec::new, |(_, query)| query.split('&').filter(|p| !p.is_empty()).map(decoded_name).collect());
-        let mut head = base.to_owned();
-        head.push(match base.split_once('?') {
-            None => '?',
-            Some((_, "")) => '\0',
-            Some(_) => '&',
-        });
-        let mut head = head.replace('\0', "");
-        for (name, value) in tags {
-            head.push_str(name);
-            head.push('=');
-            head.extend(url::form_urlencoded::byte_serialize(value.as_bytes()));
-            head.push('&');
+        let owner_query = base.split_once('?').map(|(_, query)| query);
+        out.write_str(base)?;
+        out.write_str(match owner_query {
+            None => "?",
+            Some("") => "",
+            Some(_) => "&",
+        })?;
+        for tags in self.tags.into_iter().filter(|t| !t.is_empty()) {
+            out.write_str(tags)?;
+            out.write_char('&')?;
         }
-        head.push_str(click_id_param);
-        head.push('=');
-        Self { head, fragment, owner_names, click_id_param: click_id_param.to_owned(), passes_query }
+        out.write_str(self.click_id_param)?;
+        out.write_char('=')?;
+        click_id.write(out)?;
+        if self.passes_query && visitor_query.len() <= VISITOR_QUERY_LEN_MAX {
+            let may_pass = |pair: &&str| !pair.is_empty() && self.may_pass(pair, owner_query.unwrap_or(""));
+            for pair in visitor_query.split('&').filter(may_pass) {
+                out.write_char('&')?;
+                out.write_str(pair)?;
+            }
+        }
+        if let Some(fragment) = fragment {
+            out.write_char('#')?;
+            out.write_str(fragment)?;
+        }
+        Ok(())
     }
 
-    /// The address for one click: destination, tags, click id, then what the visitor brought and may keep.
-    pub fn location(&self, click_id: &str, visitor_query: &str) -> String {
-        let passed = if self.passes_query && visitor_query.len() <= VISITOR_QUERY_LEN_MAX { visitor_query } else { "" };
-        let mut out = String::with_capacity(self.head.len() + click_id.len() + passed.len() + self.fragment.len() + 1);
-        out.push_str(&self.head);
-        out.push_str(click_id);
-        for pair in passed.split('&').filter(|p| !p.is_empty() && self.may_pass(p)) {
-            out.push('&');
-            out.push_str(pair);
-        }
-        out.push_str(&self.fragment);
-        out
+    /// Bytes that the address needs at most, but for what the visitor brought.
+    pub fn len_max(&self) -> usize {
+        let tags: usize = self.tags.iter().map(|t| t.len() + 1).sum();
+        self.destination.len() + tags + self.click_id_param.len() + TouchId::WIRE_LEN + 2
     }
 
-    fn may_pass(&self, pair: &str) -> bool {
+    fn may_pass(&self, pair: &str, owner_query: &str) -> bool {
         // The request line cannot carry these; an in-process caller could, and a Location must not.
         if pair.bytes().any(|b| b <= b' ' || b == b'#' || b >= 0x7f) {
             return false;
         }
         let name = decoded_name(pair);
-        !is_own_name(&name, &self.click_id_param) && !self.owner_names.contains(&name)
+        let is_owners = |own: &str| !own.is_empty() && decoded_name(own) == name;
+        !is_own_name(&name, self.click_id_param) && !owner_query.split('&').any(is_owners)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::time::UtcMillis;
     use super::*;
 
     #[test]
@@ -182,19 +198,25 @@ mod tests {
 
     #[test]
     fn locations_keep_query_and_fragment_and_never_lose_the_owners_tags() {
-        let tags = [("utm_source", "linkedin"), ("utm_campaign", "a&b")];
-        let t = PreparedTarget::new("https://e.com/p?a=1#top", &tags, "hw_id", true);
+        let id = TouchId::new(UtcMillis(1_750_000_000_000), [1; 10]);
+        let location = |destination: &str, tags: [&str; 3], passes_query: bool, query: &str| {
+            let target = Target { destination, tags, click_id_param: "hw_id", passes_query };
+            let mut out = String::new();
+            target.write_location(&mut out, id, query).expect("written");
+            assert!(out.len() <= target.len_max() + query.len() + 1);
+            out.replace(&id.to_string(), "ID")
+        };
+        let campaign = encode_tags(&[("utm_campaign", "a&b"), ("utm_id", "7")]);
+        let tags = ["utm_source=linkedin", campaign.as_str(), ""];
+        let tagged = "utm_source=linkedin&utm_campaign=a%26b&utm_id=7&hw_id=ID";
+        assert_eq!(location("https://e.com/p?a=1#top", tags, true, ""), format!("https://e.com/p?a=1&{tagged}#top"));
+        let evil = "utm_source=evil&UTM_MEDIUM=evil&utm%5Fsource=evil&hw_id=2&a=9&fbclid=x%20y&&flag";
         assert_eq!(
-            t.location("clk_1", ""),
-            "https://e.com/p?a=1&utm_source=linkedin&utm_campaign=a%26b&hw_id=clk_1#top"
+            location("https://e.com/p?a=1#top", tags, true, evil),
+            format!("https://e.com/p?a=1&{tagged}&fbclid=x%20y&flag#top")
         );
-        assert_eq!(
-            t.location("clk_1", "utm_source=evil&UTM_MEDIUM=evil&utm%5Fsource=evil&hw_id=2&a=9&fbclid=x%20y&&flag"),
-            "https://e.com/p?a=1&utm_source=linkedin&utm_campaign=a%26b&hw_id=clk_1&fbclid=x%20y&flag#top"
-        );
-        let bare = PreparedTarget::new("https://e.com/", &[], "hw_id", true);
-        assert_eq!(bare.location("c", &"q".repeat(16_384)), "https://e.com/?hw_id=c");
-        let closed = PreparedTarget::new("https://e.com/?", &[], "hw_id", false);
-        assert_eq!(closed.location("c", "x=1"), "https://e.com/?hw_id=c");
+        let none = ["", "", ""];
+        assert_eq!(location("https://e.com/", none, true, &"q".repeat(16_384)), "https://e.com/?hw_id=ID");
+        assert_eq!(location("https://e.com/?", none, false, "x=1"), "https://e.com/?hw_id=ID");
     }
 }

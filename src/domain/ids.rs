@@ -24,30 +24,56 @@ pub fn uuid_v7(at: UtcMillis, random: [u8; 10]) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(at.0.max(0).unsigned_abs(), &random).into_uuid()
 }
 
-/// Writes 128 bits as 26 characters of Crockford base32, upper case.
-pub fn to_base32(value: u128) -> String {
-    (0..BASE32_LEN)
-        .rev()
-        .map(|i| char::from(CROCKFORD[usize::try_from((value >> (5 * i)) & 31).unwrap_or(0)]))
-        .collect()
+/// Value of each byte as a digit; [`NO_DIGIT`] for none. Lower case reads as upper, `I` and `L` as 1, `O` as 0.
+const DIGITS: [u8; 256] = digits();
+const NO_DIGIT: u8 = u8::MAX;
+
+const fn digits() -> [u8; 256] {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0_u8;
+    while value < 32 {
+        let digit = CROCKFORD[value as usize];
+        values[digit as usize] = value;
+        values[digit.to_ascii_lowercase() as usize] = value;
+        value += 1;
+    }
+    let mut likeness = 0;
+    while likeness < 6 {
+        let (digit, value) = [(b'I', 1), (b'i', 1), (b'L', 1), (b'l', 1), (b'O', 0), (b'o', 0)][likeness];
+        values[digit as usize] = value;
+        likeness += 1;
+    }
+    values
+}
+
+/// 128 bits as 26 characters of Crockford base32, upper case; on the stack, as every redirect writes some.
+fn to_base32(value: u128) -> [u8; BASE32_LEN] {
+    let mut text = [b'0'; BASE32_LEN];
+    let mut rest = value;
+    // Twelve digits are 60 bits: their shifts are those of a machine word.
+    for group in text.rchunks_mut(12) {
+        let mut word = u64::try_from(rest & ((1 << 60) - 1)).unwrap_or(0);
+        for character in group.iter_mut().rev() {
+            *character = CROCKFORD[usize::try_from(word & 31).unwrap_or(0)];
+            word >>= 5;
+        }
+        rest >>= 60;
+    }
+    text
 }
 
 /// Reads 26 characters of Crockford base32 in any case; `I` and `L` read as 1, `O` as 0.
-pub fn from_base32(text: &str) -> Option<u128> {
+fn from_base32(text: &str) -> Option<u128> {
     if text.len() != BASE32_LEN {
         return None;
     }
     let mut value: u128 = 0;
-    for (i, c) in text.bytes().enumerate() {
-        let digit = match c.to_ascii_uppercase() {
-            b'I' | b'L' => 1,
-            b'O' => 0,
-            other => CROCKFORD.iter().position(|&d| d == other)?,
-        };
-        if i == 0 && digit > 7 {
+    for (i, character) in text.bytes().enumerate() {
+        let digit = DIGITS[usize::from(character)];
+        if digit == NO_DIGIT || (i == 0 && digit > 7) {
             return None;
         }
-        value = (value << 5) | u128::try_from(digit).ok()?;
+        value = (value << 5) | u128::from(digit);
     }
     Some(value)
 }
@@ -67,11 +93,21 @@ macro_rules! event_id {
             pub fn new(at: UtcMillis, random: [u8; 10]) -> Self {
                 Self(uuid_v7(at, random))
             }
+
+            /// Bytes of the wire form.
+            pub const WIRE_LEN: usize = $prefix.len() + BASE32_LEN;
+
+            /// Writes the wire form, without the machinery of `Display`.
+            pub fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
+                out.write_str($prefix)?;
+                let text = to_base32(self.0.as_u128());
+                out.write_str(std::str::from_utf8(&text).map_err(|_not_ascii| fmt::Error)?)
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}{}", $prefix, to_base32(self.0.as_u128()))
+                self.write(f)
             }
         }
 

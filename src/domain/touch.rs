@@ -1,7 +1,7 @@
 //! Touches: dated contacts of a visitor with a channel, and what kind of hit each was.
 
+use core::net::IpAddr;
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 

@@ -14,7 +14,8 @@ pub(super) fn client_address(request: &HttpRequest, trusted: &[IpAddr]) -> Optio
     Some(resolve(peer, &forwarded.collect::<Vec<_>>().join(","), trusted))
 }
 
-fn resolve(peer: IpAddr, forwarded: &str, trusted: &[IpAddr]) -> IpAddr {
+/// [`client_address`] of a peer and what was forwarded.
+pub(super) fn resolve(peer: IpAddr, forwarded: &str, trusted: &[IpAddr]) -> IpAddr {
     let mut address = peer;
     for hop in forwarded.rsplit(',') {
         if !trusted.contains(&address) {

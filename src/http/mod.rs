@@ -8,6 +8,7 @@ mod hooks;
 pub mod metrics;
 pub mod problem;
 pub mod routes;
+pub mod server;
 pub mod state;
-mod track;
+pub mod track;
 mod ui;

@@ -2,12 +2,14 @@
 //!
 //! Anonymous: the tracking paths, `/hooks/*`, `/healthz`, `/readyz`, sign-in, set-up, static files and the
 //! API's description. Everything else asks for a key or a session. Only `/app` is wrapped in middleware;
-//! the tracking path never is.
+//! the tracking path never is. `GET /t/p.gif` and `/{slug}` of known links are answered in front of these routes, by
+//! [`super::track`].
 
 use actix_web::web::{self, ServiceConfig};
 
 use super::problem::{Problem, ProblemKind};
-use super::{api, health, hooks, track, ui};
+use super::track::{collect, missing};
+use super::{api, health, hooks, ui};
 
 /// Registers every route. The catch-all `/{slug}` comes last.
 pub fn configure(service: &mut ServiceConfig) {
@@ -17,16 +19,15 @@ pub fn configure(service: &mut ServiceConfig) {
         .route("/readyz", web::get().to(health::readyz))
         .route("/readyz", web::head().to(health::readyz))
         .route("/metrics", web::get().to(health::metrics))
-        .route("/t/p.gif", web::get().to(track::pixel))
-        .route("/t/hw.js", web::get().to(track::script))
-        .route("/t/collect", web::post().to(track::collect))
-        .route("/t/collect", web::method(actix_web::http::Method::OPTIONS).to(track::collect_preflight))
+        .route("/t/hw.js", web::get().to(collect::script))
+        .route("/t/collect", web::post().to(collect::collect))
+        .route("/t/collect", web::method(actix_web::http::Method::OPTIONS).to(collect::collect_preflight))
         .route("/hooks/{token}", web::post().to(hooks::receive))
         .route("/api/openapi.json", web::get().to(api::openapi::document))
         .service(web::scope("/api/v1").configure(api_v1).default_service(web::to(no_such_call)))
         .configure(ui::configure)
-        .route("/{slug}", web::get().to(track::redirect))
-        .route("/{slug}", web::head().to(track::redirect));
+        .route("/{slug}", web::get().to(missing::redirect))
+        .route("/{slug}", web::head().to(missing::redirect));
 }
 
 fn api_v1(service: &mut ServiceConfig) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::metrics::Metrics;
+use super::track::Misses;
 use crate::config::{Config, VisitorCookie};
 use crate::domain::time::Clock;
 use crate::jobs::intake::IntakeContext;
@@ -39,6 +40,8 @@ pub struct State {
     pub journal: Journal,
     /// What loads them.
     pub writer: WriterHandle,
+    /// What bounds looks at the database for slugs that the link table lacks.
+    pub misses: Misses,
     /// Counters.
     pub metrics: Metrics,
     /// Whether the server wants requests.

@@ -2,16 +2,16 @@
 
 use super::import::Codes;
 use crate::domain::channel::Effect;
-use crate::domain::destination::{Destination, PreparedTarget};
+use crate::domain::destination::{Destination, encode_tags};
 use crate::domain::fault::Fault;
-use crate::domain::ids::LinkId;
+use crate::domain::ids::{CampaignId, ChannelId, LinkId, PostId};
 use crate::domain::link::LinkLabels;
 use crate::domain::slug::Slug;
 use crate::domain::time::UtcMillis;
 use crate::store::labels::{self, Author};
 use crate::store::links::{self, Link, LinkFilter};
-use crate::store::{Conn, Db, StoreError};
-use crate::tracking::link_table::{LinkEntry, LinkLoader};
+use crate::store::{Conn, Db, StoreError, link_targets};
+use crate::tracking::link_table::{LinkLoader, LinkRow, LinkVisitor, TagKind};
 
 /// A link to be made.
 #[derive(Debug, Clone)]
@@ -209,51 +209,48 @@ fn free_slug(conn: &mut Conn) -> Result<Slug, StoreError> {
 
 /// Feeds the link table from the store.
 #[expect(missing_debug_implementations, reason = "a database pool prints nothing useful")]
-pub struct StoreLinks {
+pub struct StoreLinks(
     /// The database.
-    pub db: Db,
-    /// The click id's parameter.
-    pub click_id_param: String,
-}
+    pub Db,
+);
 
 impl LinkLoader for StoreLinks {
     fn revision(&self) -> Result<i64, String> {
-        self.db.read_now(links::revision).map_err(|e| e.to_string())
+        self.0.read_now(link_targets::revision).map_err(|e| e.to_string())
     }
 
-    fn load(&self) -> Result<Vec<LinkEntry>, String> {
-        self.db.read_now(|conn| self.entries(conn)).map_err(|e| e.to_string())
+    fn changed_since(&self, since: i64, visitor: &mut dyn LinkVisitor) -> Result<i64, String> {
+        self.0.read_now(|conn| show_changes(conn, since, visitor)).map_err(|e| e.to_string())
     }
 }
 
-impl StoreLinks {
-    fn entries(&self, conn: &mut Conn) -> Result<Vec<LinkEntry>, StoreError> {
-        let channels = labels::list_channels(conn)?;
-        let campaigns = labels::list_campaigns(conn)?;
-        let posts = labels::list_posts(conn)?;
-        Ok(links::all(conn)?
-            .into_iter()
-            .map(|link| {
-                let l = &link.labels;
-                let mut tags: Vec<(&str, &str)> = Vec::new();
-                if let Some(c) = channels.iter().find(|c| c.id == l.channel) {
-                    tags.extend([("utm_source", c.utm_source.as_str()), ("utm_medium", c.utm_medium.as_str())]);
-                }
-                if let Some(c) = l.campaign.and_then(|id| campaigns.iter().find(|c| c.id == id)) {
-                    tags.push(("utm_campaign", &c.code));
-                    tags.extend(c.utm_id.as_deref().map(|id| ("utm_id", id)));
-                }
-                if let Some(p) = l.post.and_then(|id| posts.iter().find(|p| p.id == id)) {
-                    tags.push(("utm_content", &p.code));
-                }
-                LinkEntry {
-                    slug: link.slug.as_str().into(),
-                    link: link.id,
-                    target: PreparedTarget::new(&l.destination, &tags, &self.click_id_param, l.passes_query),
-                    archived: l.archived,
-                    expires_at: l.expires_at,
-                }
-            })
-            .collect())
+fn show_changes(conn: &mut Conn, since: i64, visitor: &mut dyn LinkVisitor) -> Result<i64, StoreError> {
+    let codes = link_targets::tag_codes(conn, since)?;
+    for (id, source, medium) in &codes.channels {
+        visitor.tag(TagKind::Channel, *id, &encode_tags(&[("utm_source", source), ("utm_medium", medium)]));
     }
+    for (id, code, utm_id) in &codes.campaigns {
+        let mut tags = vec![("utm_campaign", code.as_str())];
+        tags.extend(utm_id.as_deref().map(|utm_id| ("utm_id", utm_id)));
+        visitor.tag(TagKind::Campaign, *id, &encode_tags(&tags));
+    }
+    for (id, code) in &codes.posts {
+        visitor.tag(TagKind::Post, *id, &encode_tags(&[("utm_content", code)]));
+    }
+    let mut revision = since;
+    link_targets::changed_since(conn, since, |row| {
+        revision = row.revision;
+        visitor.link(&LinkRow {
+            slug: &row.slug,
+            link: LinkId(row.link),
+            destination: &row.destination,
+            channel: ChannelId(row.channel),
+            campaign: row.campaign.map(CampaignId),
+            post: row.post.map(PostId),
+            passes_query: row.passes_query,
+            archived: row.archived,
+            expires_at: row.expires_at.map(UtcMillis),
+        });
+    })?;
+    Ok(revision)
 }

@@ -183,7 +183,7 @@ pub fn list(conn: &mut Conn, filter: &LinkFilter) -> Result<Vec<Link>, StoreErro
     with_labels(conn, rows)
 }
 
-/// Every link, for the link table and for reports.
+/// Every link with its latest label.
 pub fn all(conn: &mut Conn) -> Result<Vec<Link>, StoreError> {
     let rows: Vec<(i64, String, i64)> = on!(conn, c => links::table.order(links::id)
         .select((links::id, links::slug, links::created_at)).load(c))?;
@@ -195,13 +195,6 @@ pub fn all(conn: &mut Conn) -> Result<Vec<Link>, StoreError> {
             Some(Link { id: LinkId(id), slug, created_at: UtcMillis(created_at), labels })
         })
         .collect())
-}
-
-/// A number that grows whenever anything that a redirect depends on has changed.
-pub fn revision(conn: &mut Conn) -> Result<i64, StoreError> {
-    let newest: Option<i64> =
-        on!(conn, c => link_revisions::table.select(diesel::dsl::max(link_revisions::id)).first(c))?;
-    Ok(newest.unwrap_or(0))
 }
 
 /// Labels of all links as an `as_of` sees them.

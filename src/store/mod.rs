@@ -20,6 +20,7 @@ pub mod endpoints;
 pub mod identity;
 pub mod labels;
 pub mod ledger;
+pub mod link_targets;
 pub mod links;
 pub mod stage_events;
 pub mod touches;

@@ -8,6 +8,7 @@
 
 use super::facts::{Client, PrivacyPolicy, Random, network_ids};
 use super::link_table::LinkTable;
+use crate::domain::destination::Target;
 use crate::domain::ids::{TouchId, VisitorId};
 use crate::domain::link::LinkState;
 use crate::domain::time::UtcMillis;
@@ -24,11 +25,12 @@ pub struct RedirectRequest<'a> {
     pub client: Client<'a>,
 }
 
-/// What to answer.
+/// What to answer. `'t` is the link table's, `'a` the request's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RedirectAnswer<'a> {
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and lives for one call")]
+pub enum RedirectAnswer<'t, 'a> {
     /// Append the record to the journal, then answer 302.
-    Found(Box<Found<'a>>),
+    Found(Found<'t, 'a>),
     /// The link was archived by its owner.
     Archived,
     /// The link's time is over.
@@ -39,9 +41,9 @@ pub enum RedirectAnswer<'a> {
 
 /// A redirect and its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found<'a> {
-    /// The `Location`.
-    pub location: String,
+pub struct Found<'t, 'a> {
+    /// Where it leads; the `Location` is its address for the record's id and the request's query.
+    pub target: Target<'t>,
     /// What goes into the journal.
     pub record: TouchRecord<'a>,
     /// The visitor cookie to set, if any.
@@ -49,15 +51,15 @@ pub struct Found<'a> {
 }
 
 /// Decides what a request is answered.
-pub fn decide<'a>(
+pub fn decide<'t, 'a>(
     request: &RedirectRequest<'a>,
-    table: &LinkTable,
+    table: &'t LinkTable,
     policy: PrivacyPolicy,
     now: UtcMillis,
     random: Random,
-) -> RedirectAnswer<'a> {
-    let Some(entry) = table.find(request.slug) else { return RedirectAnswer::Unknown };
-    match entry.state(now) {
+) -> RedirectAnswer<'t, 'a> {
+    let Some(link) = table.find(request.slug) else { return RedirectAnswer::Unknown };
+    match link.state(now) {
         LinkState::Archived => return RedirectAnswer::Archived,
         LinkState::Expired => return RedirectAnswer::Expired,
         LinkState::Live => {}
@@ -66,25 +68,24 @@ pub fn decide<'a>(
     let private = client.is_private(policy);
     // Who sends HEAD keeps no cookies; a new id would name nobody.
     let visitor = client.visitor(private, !client.head, now, random.visitor);
-    let id = TouchId::new(now, random.touch);
     let record = TouchRecord {
-        id,
+        id: TouchId::new(now, random.touch),
         occurred_at: now,
-        kind: RecordKind::Click { link: entry.link },
+        kind: RecordKind::Click { link: link.link },
         visitor: visitor.id,
         private,
         client: client.facts(),
         network_ids: if private { Vec::new() } else { network_ids(request.query) },
     };
-    let location = entry.target.location(&id.to_string(), request.query);
-    RedirectAnswer::Found(Box::new(Found { location, record, set_visitor: visitor.set }))
+    RedirectAnswer::Found(Found { target: link.target, record, set_visitor: visitor.set })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::facts::CookiePolicy;
     use super::super::facts::tests::browser;
-    use super::super::link_table::tests::entry;
+    use super::super::link_table::LinkRow;
+    use super::super::link_table::tests::{row, table};
     use super::*;
     use crate::domain::ids::LinkId;
 
@@ -92,54 +93,63 @@ mod tests {
     const RANDOM: Random = Random { touch: [1; 10], visitor: [2; 10] };
     const QUERY: &str = "fbclid=IwAR&utm_source=evil&a=1";
 
-    fn answer<'a>(slug: &'a str, query: &'a str, client: Client<'a>) -> RedirectAnswer<'a> {
-        let mut archived = entry("old", 2);
-        archived.archived = true;
-        let mut expired = entry("late", 3);
-        expired.expires_at = Some(NOW);
-        let table = LinkTable::new(vec![entry("spring", 1), archived, expired]);
-        decide(&RedirectRequest { slug, query, client }, &table, PrivacyPolicy::default(), NOW, RANDOM)
+    fn some_links() -> LinkTable {
+        let archived = LinkRow { archived: true, ..row("old", 2) };
+        table(&[row("spring", 1), archived, LinkRow { expires_at: Some(NOW), ..row("late", 3) }])
     }
 
-    fn found<'a>(query: &'a str, client: Client<'a>) -> Found<'a> {
-        match answer("spring", query, client) {
-            RedirectAnswer::Found(found) => *found,
-            other => panic!("{other:?}"),
-        }
+    fn decided<'t, 'a>(
+        table: &'t LinkTable,
+        slug: &'a str,
+        query: &'a str,
+        client: Client<'a>,
+    ) -> RedirectAnswer<'t, 'a> {
+        decide(&RedirectRequest { slug, query, client }, table, PrivacyPolicy::default(), NOW, RANDOM)
+    }
+
+    /// A redirect that went through: location, record, cookie.
+    fn found<'a>(query: &'a str, client: Client<'a>) -> (String, TouchRecord<'a>, Option<VisitorId>) {
+        let table = some_links();
+        let RedirectAnswer::Found(found) = decided(&table, "spring", query, client) else { panic!("no redirect") };
+        let mut location = String::new();
+        found.target.write_location(&mut location, found.record.id, query).expect("written");
+        (location, found.record, found.set_visitor)
     }
 
     #[test]
     fn a_click_is_redirected_recorded_and_given_a_visitor() {
-        let f = found(QUERY, browser());
+        let (location, record, set_visitor) = found(QUERY, browser());
         let id = TouchId::new(NOW, [1; 10]);
-        assert_eq!(f.location, format!("https://example.com/p?utm_source=linkedin&hw_id={id}&fbclid=IwAR&a=1"));
-        assert_eq!((f.record.id, f.record.occurred_at), (id, NOW));
-        assert_eq!(f.record.kind, RecordKind::Click { link: LinkId(1) });
-        assert_eq!(f.set_visitor, Some(VisitorId::new(NOW, [2; 10])));
-        assert_eq!(f.record.visitor, f.set_visitor);
-        assert_eq!(f.record.client.referrer_host.as_deref(), Some("www.linkedin.com"));
-        assert_eq!(f.record.network_ids.len(), 1);
-        assert!(!f.record.private);
+        assert_eq!(location, format!("https://example.com/p?utm_source=linkedin&hw_id={id}&fbclid=IwAR&a=1"));
+        assert_eq!((record.id, record.occurred_at), (id, NOW));
+        assert_eq!(record.kind, RecordKind::Click { link: LinkId(1) });
+        assert_eq!(set_visitor, Some(VisitorId::new(NOW, [2; 10])));
+        assert_eq!(record.visitor, set_visitor);
+        assert_eq!(record.client.referrer_host.as_deref(), Some("www.linkedin.com"));
+        assert_eq!(record.network_ids.len(), 1);
+        assert!(!record.private);
     }
 
     #[test]
     fn what_does_not_redirect_says_why() {
-        assert_eq!(answer("nothing", "", browser()), RedirectAnswer::Unknown);
-        assert_eq!(answer("OLD", "", browser()), RedirectAnswer::Archived);
-        assert_eq!(answer("late", "", browser()), RedirectAnswer::Expired);
+        let table = some_links();
+        assert_eq!(decided(&table, "nothing", "", browser()), RedirectAnswer::Unknown);
+        assert_eq!(decided(&table, "OLD", "", browser()), RedirectAnswer::Archived);
+        assert_eq!(decided(&table, "late", "", browser()), RedirectAnswer::Expired);
     }
 
     #[test]
     fn invariant_8_privacy_signals_keep_no_visitor_and_no_network_id() {
         let known = VisitorId::new(NOW, [3; 10]).to_string();
         for (gpc, dnt) in [(true, false), (false, true)] {
-            let f = found(QUERY, Client { gpc, dnt, visitor_cookie: Some(&known), ..browser() });
-            assert!(f.record.private && f.record.visitor.is_none() && f.set_visitor.is_none());
-            assert!(f.record.network_ids.is_empty());
-            assert!(f.location.contains(&format!("hw_id={}", f.record.id)), "the click id stays");
+            let client = Client { gpc, dnt, visitor_cookie: Some(&known), ..browser() };
+            let (location, record, set_visitor) = found(QUERY, client);
+            assert!(record.private && record.visitor.is_none() && set_visitor.is_none());
+            assert!(record.network_ids.is_empty());
+            assert!(location.contains(&format!("hw_id={}", record.id)), "the click id stays");
         }
         let request = RedirectRequest { slug: "spring", query: "", client: Client { dnt: true, ..browser() } };
-        let table = LinkTable::new(vec![entry("spring", 1)]);
+        let table = some_links();
         let lax = PrivacyPolicy { honours_gpc: true, honours_dnt: false };
         match decide(&request, &table, lax, NOW, RANDOM) {
             RedirectAnswer::Found(f) => assert!(!f.record.private && f.set_visitor.is_some()),
@@ -151,20 +161,21 @@ mod tests {
     fn cookies_are_read_tolerantly_and_set_only_when_new() {
         let known = VisitorId::new(NOW, [3; 10]);
         let text = known.to_string().to_lowercase();
-        let f = found("", Client { visitor_cookie: Some(&text), ..browser() });
-        assert_eq!((f.record.visitor, f.set_visitor), (Some(known), None));
+        let (_, record, set_visitor) = found("", Client { visitor_cookie: Some(&text), ..browser() });
+        assert_eq!((record.visitor, set_visitor), (Some(known), None));
         for malformed in ["", "vis_", "💥", "vis_zzz"] {
-            let f = found("", Client { visitor_cookie: Some(malformed), ..browser() });
-            assert_eq!(f.set_visitor, Some(VisitorId::new(NOW, [2; 10])), "{malformed}");
+            let (_, _, set_visitor) = found("", Client { visitor_cookie: Some(malformed), ..browser() });
+            assert_eq!(set_visitor, Some(VisitorId::new(NOW, [2; 10])), "{malformed}");
         }
-        let off = found("", Client { visitor_cookie: Some(&text), cookies: CookiePolicy::Off, ..browser() });
-        assert_eq!((off.record.visitor, off.set_visitor), (None, None));
+        let client = Client { visitor_cookie: Some(&text), cookies: CookiePolicy::Off, ..browser() };
+        let (_, record, set_visitor) = found("", client);
+        assert_eq!((record.visitor, set_visitor), (None, None));
     }
 
     #[test]
     fn head_is_redirected_and_recorded_but_sets_no_cookie() {
-        let f = found(QUERY, Client { head: true, ..browser() });
-        assert!(f.record.client.head && f.record.visitor.is_none() && f.set_visitor.is_none());
-        assert!(f.location.contains("hw_id="));
+        let (location, record, set_visitor) = found(QUERY, Client { head: true, ..browser() });
+        assert!(record.client.head && record.visitor.is_none() && set_visitor.is_none());
+        assert!(location.contains("hw_id="));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Totals since the process began.
 ///
 /// *answered = journaled + unrecorded*, where the HTTP layer counts answered, and
-/// *journaled + replayed = stored + duplicate + quarantined + pending*.
+/// *journaled + replayed + rewritten = stored + duplicate + quarantined + pending*.
 /// Torn tails are outside both sums: their records were never answered.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -14,6 +14,8 @@ pub struct Counters {
     /// Records that an earlier process left unloaded, counted when the journal is opened.
     /// A stretch that cannot be divided into records counts as one.
     pub replayed: AtomicU64,
+    /// Records written once more, as their segment could not be synced; the first copies count as well.
+    pub rewritten: AtomicU64,
     /// Records whose append failed; they were answered all the same.
     pub unrecorded: AtomicU64,
     /// Records that the sink stored.
@@ -35,6 +37,8 @@ pub struct CounterValues {
     pub journaled: u64,
     /// See [`Counters::replayed`].
     pub replayed: u64,
+    /// See [`Counters::rewritten`].
+    pub rewritten: u64,
     /// See [`Counters::unrecorded`].
     pub unrecorded: u64,
     /// See [`Counters::stored`].
@@ -57,17 +61,18 @@ impl Counters {
     pub fn values(&self) -> CounterValues {
         let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let (stored, duplicate, quarantined) = (read(&self.stored), read(&self.duplicate), read(&self.quarantined));
-        let (replayed, journaled) = (read(&self.replayed), read(&self.journaled));
+        let (replayed, rewritten, journaled) = (read(&self.replayed), read(&self.rewritten), read(&self.journaled));
         CounterValues {
             journaled,
             replayed,
+            rewritten,
             unrecorded: read(&self.unrecorded),
             stored,
             duplicate,
             quarantined,
             torn: read(&self.torn),
             sync_failures: read(&self.sync_failures),
-            pending: (journaled + replayed).saturating_sub(stored + duplicate + quarantined),
+            pending: (journaled + replayed + rewritten).saturating_sub(stored + duplicate + quarantined),
         }
     }
 }

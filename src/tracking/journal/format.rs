@@ -90,18 +90,57 @@ fn read_u32(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array(bytes, at))
 }
 
-/// Writes the frame of one record into `frame`, whose capacity is kept for the next one.
-pub(super) fn encode_frame<R: Record>(record: &R, frame: &mut Vec<u8>) -> Result<(), AppendError> {
-    frame.clear();
-    frame.extend_from_slice(&[0; FRAME_HEAD]);
-    frame.push(R::KIND);
-    *frame = postcard::to_extend(record, std::mem::take(frame)).map_err(AppendError::Encode)?;
-    let body = frame.get(FRAME_HEAD..).unwrap_or_default();
-    let (len, crc) = (body.len(), crc32fast::hash(body));
-    let counted = u32::try_from(len).ok().filter(|_| len <= RECORD_LEN_MAX).ok_or(AppendError::TooLong { len })?;
-    frame[..4].copy_from_slice(&counted.to_le_bytes());
-    frame[4..FRAME_HEAD].copy_from_slice(&crc.to_le_bytes());
-    Ok(())
+/// Encoded records, ready to be written together. Its memory is kept for the next ones.
+#[derive(Debug, Default)]
+pub struct Frames {
+    pub(super) bytes: Vec<u8>,
+    pub(super) count: u64,
+}
+
+impl Frames {
+    /// Encodes a record behind the others. After an error nothing of it is left.
+    pub fn push<R: Record>(&mut self, record: &R) -> Result<(), AppendError> {
+        let at = self.bytes.len();
+        let pushed = self.encode(record, at);
+        if pushed.is_err() {
+            self.bytes.truncate(at);
+        }
+        pushed
+    }
+
+    fn encode<R: Record>(&mut self, record: &R, at: usize) -> Result<(), AppendError> {
+        self.bytes.extend_from_slice(&[0; FRAME_HEAD]);
+        self.bytes.push(R::KIND);
+        self.bytes = postcard::to_extend(record, std::mem::take(&mut self.bytes)).map_err(AppendError::Encode)?;
+        let (head, body) = self.bytes.get_mut(at..).unwrap_or_default().split_at_mut(FRAME_HEAD);
+        let (len, crc) = (body.len(), crc32fast::hash(body));
+        let counted = u32::try_from(len).ok().filter(|_| len <= RECORD_LEN_MAX).ok_or(AppendError::TooLong { len })?;
+        head[..4].copy_from_slice(&counted.to_le_bytes());
+        head[4..].copy_from_slice(&crc.to_le_bytes());
+        self.count += 1;
+        Ok(())
+    }
+
+    /// How many records they are.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many bytes they are.
+    pub fn len_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Empties it.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.count = 0;
+    }
 }
 
 /// The length that a frame's first bytes claim for kind + payload, if it can be one.

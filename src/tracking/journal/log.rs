@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::budget::Budget;
 use super::counters::{Counters, add};
-use super::format::{HEADER_LEN, SegmentHeader};
+use super::format::{Frames, HEADER_LEN, SegmentHeader};
 use super::quarantine::Quarantine;
 use super::segment::{SegmentState, path_of};
-use super::storage::{SegmentFile, Storage, sync_dir};
+use super::storage::Storage;
+use super::sync::Unsynced;
 use super::{AppendError, Options, Position, SyncMode};
 use crate::domain::time::Clock;
 
@@ -20,33 +22,33 @@ pub(super) struct Log {
     pub(super) options: Options,
     pub(super) counters: Arc<Counters>,
     pub(super) quarantine: Quarantine,
+    pub(super) budget: Budget,
     clock: Arc<dyn Clock>,
     storage: Box<dyn Storage>,
     tail: Mutex<Tail>,
     /// Segments that the reader has not begun, oldest first. Touched at rotation, never per record.
     unread: Mutex<VecDeque<Arc<SegmentState>>>,
-    /// Bytes of all segments on disk.
-    used: AtomicU64,
+    /// How far everything is synced. Held while syncing, so that who waits for it finds it done.
+    pub(super) synced: Mutex<Position>,
     /// Held open for its lock.
     _lock: File,
 }
 
 /// What an append changes.
-struct Tail {
-    active: Option<Active>,
+pub(super) struct Tail {
+    pub(super) active: Option<Active>,
     next_number: u64,
-    end: Position,
-    /// Sealed segments with bytes that were not synced yet.
-    to_sync: Vec<Arc<dyn SegmentFile>>,
-    dir_changed: bool,
+    pub(super) end: Position,
+    /// What sealed segments hold that is not synced yet.
+    pub(super) to_sync: Vec<Unsynced>,
+    pub(super) dir_changed: bool,
     /// The last append failed: its cause was logged, and is not logged again per click.
     failing: bool,
 }
 
-struct Active {
-    file: Arc<dyn SegmentFile>,
-    state: Arc<SegmentState>,
-    unsynced: bool,
+pub(super) struct Active {
+    pub(super) state: Arc<SegmentState>,
+    pub(super) unsynced: Unsynced,
 }
 
 /// What recovery found, from which a log begins.
@@ -55,6 +57,15 @@ pub(super) struct Recovered {
     pub(super) last_number: u64,
     pub(super) end: Position,
     pub(super) used: u64,
+}
+
+/// Why records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// They are new.
+    Answered,
+    /// They could not be synced where they stand.
+    Rewritten,
 }
 
 impl Log {
@@ -76,6 +87,7 @@ impl Log {
             failing: false,
         };
         Self {
+            budget: Budget::new(options.max_bytes, recovered.used),
             options,
             counters,
             quarantine,
@@ -83,25 +95,34 @@ impl Log {
             storage,
             tail: Mutex::new(tail),
             unread: Mutex::new(recovered.segments.into_iter().map(Arc::new).collect()),
-            used: AtomicU64::new(recovered.used),
+            synced: Mutex::new(Position::default()),
             _lock: lock,
         }
     }
 
-    /// Writes one frame, at the second attempt into a fresh segment.
-    pub(super) fn append(&self, frame: &[u8]) -> Result<Position, AppendError> {
+    /// Writes frames, at the second attempt into a fresh segment. In [`SyncMode::Always`] they are on the disk
+    /// when this returns.
+    pub(super) fn append(&self, frames: &Frames) -> Result<Position, AppendError> {
         let mut tail = self.tail();
-        // As if it needed a segment of its own, so that no header comes on top of the budget.
-        let needed = HEADER_LEN + frame.len() as u64;
-        if self.used().saturating_add(needed) > self.options.max_bytes {
+        // As if they needed a segment of their own, so that no header comes on top of the budget.
+        if !self.budget.has_room_for(HEADER_LEN + frames.bytes.len() as u64) {
             return Err(AppendError::Full { max_bytes: self.options.max_bytes });
         }
-        let written = self.write(&mut tail, frame).or_else(|first| {
+        let position = self.write_twice(&mut tail, frames, Cause::Answered)?;
+        drop(tail);
+        if self.options.sync == SyncMode::Always {
+            self.sync_through(position);
+        }
+        Ok(position)
+    }
+
+    pub(super) fn write_twice(&self, tail: &mut Tail, frames: &Frames, cause: Cause) -> Result<Position, AppendError> {
+        let written = self.write(tail, frames, cause).or_else(|first| {
             if !tail.failing {
                 tracing::error!(error = %first, "journal write failed; trying a fresh segment");
             }
-            self.seal(&mut tail, true);
-            self.write(&mut tail, frame)
+            self.seal(tail, true);
+            self.write(tail, frames, cause)
         });
         match written {
             Ok(position) => {
@@ -111,7 +132,7 @@ impl Log {
                 Ok(position)
             }
             Err(second) => {
-                self.seal(&mut tail, true);
+                self.seal(tail, true);
                 tail.failing = true;
                 Err(AppendError::Io(second))
             }
@@ -120,8 +141,8 @@ impl Log {
 
     /// One `write` into the active segment. An error leaves half a record behind its published end,
     /// so the caller must seal it.
-    fn write(&self, tail: &mut Tail, frame: &[u8]) -> io::Result<Position> {
-        let len = frame.len() as u64;
+    fn write(&self, tail: &mut Tail, frames: &Frames, cause: Cause) -> io::Result<Position> {
+        let len = frames.bytes.len() as u64;
         let full =
             |a: &Active| a.state.end() > HEADER_LEN && a.state.end().saturating_add(len) > self.options.segment_bytes;
         if tail.active.as_ref().is_some_and(full) {
@@ -131,15 +152,19 @@ impl Log {
             self.begin_segment(tail)?;
         }
         let Some(active) = tail.active.as_mut() else { return Err(io::ErrorKind::NotFound.into()) };
-        let written = active.file.write(frame)?;
-        active.unsynced = true;
-        self.used.fetch_add(written as u64, Ordering::Relaxed);
-        if written != frame.len() {
+        let written = active.unsynced.file.write(&frames.bytes)?;
+        self.budget.add(written as u64);
+        if written != frames.bytes.len() {
             return Err(io::Error::new(io::ErrorKind::WriteZero, format!("{written} of {len} bytes written")));
         }
-        // Counted before it is published, so that the reader cannot settle it earlier.
-        add(&self.counters.journaled, 1);
-        active.state.records.fetch_add(1, Ordering::SeqCst);
+        active.unsynced.add(frames, self.options.sync);
+        // Counted before they are published, so that the reader cannot settle them earlier.
+        let counter = match cause {
+            Cause::Answered => &self.counters.journaled,
+            Cause::Rewritten => &self.counters.rewritten,
+        };
+        add(counter, frames.count);
+        active.state.records.fetch_add(frames.count, Ordering::SeqCst);
         let end = active.state.end.fetch_add(len, Ordering::SeqCst) + len;
         tail.end = Position { segment: active.state.number, offset: end };
         Ok(tail.end)
@@ -157,7 +182,7 @@ impl Log {
             drop(fs::remove_file(&path));
             return Err(io::Error::new(io::ErrorKind::WriteZero, "the header of a new segment was not written"));
         }
-        self.used.fetch_add(HEADER_LEN, Ordering::Relaxed);
+        self.budget.add(HEADER_LEN);
         let state = Arc::new(SegmentState {
             number,
             created_at,
@@ -167,16 +192,16 @@ impl Log {
             sealed: AtomicBool::new(false),
         });
         self.unread().push_back(Arc::clone(&state));
-        tail.active = Some(Active { file, state, unsynced: true });
+        tail.active = Some(Active { state, unsynced: Unsynced::of(number, file) });
         tail.dir_changed = true;
         Ok(())
     }
 
     /// Ends the active segment; the next append begins a new one.
-    fn seal(&self, tail: &mut Tail, sync_later: bool) {
+    pub(super) fn seal(&self, tail: &mut Tail, sync_later: bool) {
         let Some(active) = tail.active.take() else { return };
-        if sync_later && active.unsynced && matches!(self.options.sync, SyncMode::Interval(_)) {
-            tail.to_sync.push(active.file);
+        if sync_later && self.options.sync != SyncMode::Os {
+            tail.to_sync.push(active.unsynced);
         }
         active.state.sealed.store(true, Ordering::SeqCst);
     }
@@ -202,61 +227,15 @@ impl Log {
         }
     }
 
-    /// `fdatasync` of everything written so far, outside the lock. A failed one is not repeated on
-    /// the same file, as the kernel may have dropped the dirty pages: the segment ends instead.
-    pub(super) fn sync_now(&self) {
-        let mut tail = self.tail();
-        let sealed = std::mem::take(&mut tail.to_sync);
-        let dir_changed = std::mem::take(&mut tail.dir_changed);
-        let active = tail.active.as_mut().filter(|a| a.unsynced).map(|a| {
-            a.unsynced = false;
-            (a.state.number, Arc::clone(&a.file))
-        });
-        drop(tail);
-        for file in sealed {
-            self.sync_file(&*file);
-        }
-        if let Some((number, file)) = active
-            && !self.sync_file(&*file)
-        {
-            let mut tail = self.tail();
-            if tail.active.as_ref().is_some_and(|a| a.state.number == number) {
-                self.seal(&mut tail, false);
-            }
-        }
-        if dir_changed && let Err(why) = sync_dir(&self.options.dir) {
-            tracing::warn!(error = %why, "journal directory could not be synced");
-        }
-    }
-
-    fn sync_file(&self, file: &dyn SegmentFile) -> bool {
-        let synced = file.sync_data();
-        if let Err(why) = &synced {
-            add(&self.counters.sync_failures, 1);
-            tracing::error!(error = %why, "journal segment could not be synced; it is left and a new one begun");
-        }
-        synced.is_ok()
-    }
-
     /// Deletes a segment all of whose records are in the database.
     pub(super) fn delete(&self, number: u64) {
         let path = path_of(&self.options.dir, number);
         let len = fs::metadata(&path).map_or(0, |m| m.len());
         match fs::remove_file(&path) {
-            Ok(()) => self.forget(len),
+            Ok(()) => self.budget.give_back(len),
             Err(why) if why.kind() == io::ErrorKind::NotFound => {}
             Err(why) => tracing::warn!(segment = number, error = %why, "loaded journal segment was not deleted"),
         }
-    }
-
-    /// Gives `len` bytes back to the budget.
-    pub(super) fn forget(&self, len: u64) {
-        self.used.fetch_sub(len, Ordering::Relaxed);
-    }
-
-    /// Bytes of all segments on disk.
-    pub(super) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
     }
 
     /// Behind the last record.
@@ -273,7 +252,7 @@ impl Log {
     }
 
     // A panic while a lock is held would have to come from the allocator; the state is whole even then.
-    fn tail(&self) -> MutexGuard<'_, Tail> {
+    pub(super) fn tail(&self) -> MutexGuard<'_, Tail> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

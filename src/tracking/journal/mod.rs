@@ -45,6 +45,7 @@
 //! to quarantine. A missing or damaged checkpoint means reading everything again. A segment of a
 //! newer format refuses to open, as loading half of it would be worse than not starting.
 
+mod budget;
 mod checkpoint;
 mod counters;
 mod format;
@@ -54,20 +55,18 @@ mod reader;
 mod recover;
 mod segment;
 mod storage;
+mod sync;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub(in crate::tracking) use counters::add;
 pub use counters::{CounterValues, Counters};
-pub use format::{RECORD_LEN_MAX, Record};
+pub use format::{Frames, RECORD_LEN_MAX, Record};
 pub(in crate::tracking) use reader::EndView;
 pub use reader::Reader;
 
@@ -75,14 +74,17 @@ use crate::domain::time::Clock;
 use log::Log;
 use quarantine::Quarantine;
 use storage::{Disk, Storage};
+use sync::Syncer;
 
 /// When written records are forced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncMode {
     /// The operating system decides: power loss may cost seconds.
     Os,
-    /// A thread of the journal does so this often; answers do not wait for it.
+    /// A thread of the journal does so this often; answers do not wait for it. Power loss costs at most the interval.
     Interval(Duration),
+    /// Appending waits for it: power loss costs nothing that was answered. Who appends at the same time shares a sync.
+    Always,
 }
 
 /// How a journal is kept.
@@ -232,7 +234,7 @@ impl Journal {
         let sync = options.sync;
         let log = Arc::new(Log::new(options, counters, clock, storage, quarantine, lock, recovered));
         let syncer = match sync {
-            SyncMode::Os => None,
+            SyncMode::Os | SyncMode::Always => None,
             SyncMode::Interval(every) => {
                 Some(Syncer::start(Arc::clone(&log), every).map_err(|why| OpenError::io(&log.options.dir, why))?)
             }
@@ -241,26 +243,43 @@ impl Journal {
         Ok((Self { log, syncer }, reader))
     }
 
-    /// Appends one record with one `write`. When this returns, killing the process loses nothing.
+    /// Appends records with one `write`, and empties `frames`. When this returns, killing the process loses nothing.
     ///
-    /// An error is counted as unrecorded here; the caller answers its visitor all the same.
-    pub fn append<R: Record>(&self, record: &R) -> Result<Position, AppendError> {
-        thread_local! {
-            static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-        }
-        let appended = FRAME.with_borrow_mut(|frame| {
-            format::encode_frame(record, frame)?;
-            self.log.append(frame)
-        });
+    /// An error is counted as unrecorded here; the caller answers its visitors all the same.
+    pub fn append_frames(&self, frames: &mut Frames) -> Result<Position, AppendError> {
+        let appended = if frames.is_empty() { Ok(self.log.end()) } else { self.log.append(frames) };
         if appended.is_err() {
-            add(&self.log.counters.unrecorded, 1);
+            self.count_unrecorded(frames.count());
         }
+        frames.clear();
         appended
+    }
+
+    /// Appends one record, as [`Journal::append_frames`] does.
+    pub fn append<R: Record>(&self, record: &R) -> Result<Position, AppendError> {
+        let mut frames = Frames::default();
+        match frames.push(record) {
+            Ok(()) => self.append_frames(&mut frames),
+            Err(why) => {
+                self.count_unrecorded(1);
+                Err(why)
+            }
+        }
+    }
+
+    /// Counts records that never came as far as being appended.
+    pub fn count_unrecorded(&self, records: u64) {
+        add(&self.log.counters.unrecorded, records);
     }
 
     /// Bytes of all segments on disk, loaded or not.
     pub fn disk_bytes(&self) -> u64 {
-        self.log.used()
+        self.log.budget.used()
+    }
+
+    /// Bytes that they may be.
+    pub fn budget_bytes(&self) -> u64 {
+        self.log.options.max_bytes
     }
 
     /// The counters of this journal.
@@ -273,35 +292,9 @@ impl Drop for Journal {
     fn drop(&mut self) {
         if let Some(syncer) = self.syncer.take() {
             syncer.stop();
-            self.log.sync_now();
         }
-    }
-}
-
-/// The thread of [`SyncMode::Interval`]: apart from the writer, which may be held up by the database.
-struct Syncer {
-    stopping: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Syncer {
-    fn start(log: Arc<Log>, every: Duration) -> io::Result<Self> {
-        let stopping = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stopping);
-        let thread = std::thread::Builder::new().name("journal-sync".into()).spawn(move || {
-            while !told.load(Ordering::SeqCst) {
-                std::thread::park_timeout(every);
-                log.sync_now();
-            }
-        })?;
-        Ok(Self { stopping, thread })
-    }
-
-    fn stop(self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        self.thread.thread().unpark();
-        if self.thread.join().is_err() {
-            tracing::error!("the journal's sync thread had panicked");
+        if self.log.options.sync != SyncMode::Os {
+            self.log.sync_now();
         }
     }
 }

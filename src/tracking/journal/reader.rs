@@ -175,7 +175,7 @@ impl Reader {
                 return Err(ReadError::Quarantine(moving));
             }
         }
-        self.log.forget(len);
+        self.log.budget.give_back(len);
         add(&self.log.counters.quarantined, state.records().saturating_sub(read));
         self.position = Position { segment: state.number, offset: state.end() };
         self.failures = 0;

@@ -151,8 +151,9 @@ impl SegmentFile for FaultyFile {
     }
 }
 
-fn frame_len(id: u64) -> usize {
-    let mut frame = Vec::new();
-    format::encode_frame(&note(id), &mut frame).expect("encode");
-    frame.len()
+/// The bytes of a record on disk.
+fn frame(id: u64) -> Vec<u8> {
+    let mut frames = Frames::default();
+    frames.push(&note(id)).expect("encode");
+    frames.bytes
 }

@@ -1,10 +1,12 @@
 //! What a disk can do to files, and what is left of them.
 
+use std::sync::atomic::AtomicBool;
+
 use super::*;
 
 #[test]
 fn a_torn_tail_ends_its_segment_and_is_counted() {
-    for cut in 1..=frame_len(2) {
+    for cut in 1..=frame(2).len() {
         let bench = Bench::new();
         let run = bench.open();
         run.append(0..3);
@@ -13,7 +15,7 @@ fn a_torn_tail_ends_its_segment_and_is_counted() {
         let mut run = bench.open();
         run.append([9]);
         let values = run.counters.values();
-        let whole_cut = cut == frame_len(2);
+        let whole_cut = cut == frame(2).len();
         assert_eq!((values.torn, values.replayed, values.quarantined), (u64::from(!whole_cut), 2, 0), "cut {cut}");
         assert_eq!(run.load(), [0, 1, 9], "cut {cut}");
     }
@@ -47,7 +49,7 @@ fn a_flipped_bit_costs_one_record_which_is_kept() {
     let case = &bench.cases()[0];
     assert_eq!(case["offset"], positions[1].offset);
     let kept = fs::read(bench.path("quarantine").join(case["file"].as_str().expect("file"))).expect("kept");
-    assert_eq!(kept.len(), frame_len(2));
+    assert_eq!(kept.len(), frame(2).len());
 }
 
 #[test]
@@ -142,13 +144,13 @@ fn a_segment_that_cannot_be_read_is_taken_out_at_the_third_attempt() {
     run.append(0..4);
     assert_eq!(run.read(1), [0]);
     // Shorter than its published end: what a reader of a failing disk sees.
-    bench.damage(1, |bytes| bytes.truncate(usize::try_from(HEADER_LEN).expect("fits") + frame_len(0)));
+    bench.damage(1, |bytes| bytes.truncate(usize::try_from(HEADER_LEN).expect("fits") + frame(0).len()));
     run.reader = Reader::new(Arc::clone(&run.journal.log), Position::default());
     let state = segment::SegmentState {
         number: 1,
         created_at: UtcMillis(0),
         start: HEADER_LEN,
-        end: AtomicU64::new(HEADER_LEN + 4 * frame_len(0) as u64),
+        end: AtomicU64::new(HEADER_LEN + 4 * frame(0).len() as u64),
         records: AtomicU64::new(4),
         sealed: AtomicBool::new(true),
     };
@@ -160,7 +162,7 @@ fn a_segment_that_cannot_be_read_is_taken_out_at_the_third_attempt() {
     assert_eq!(out, [note(0)]);
     assert_eq!(run.counters.values().quarantined, 3);
     assert!(bench.path("quarantine/segment-1.seg").exists());
-    assert!(run.journal.disk_bytes() < 4 * frame_len(0) as u64, "given back to the budget");
+    assert!(run.journal.disk_bytes() < 4 * frame(0).len() as u64, "given back to the budget");
     run.append([4]);
     assert_eq!(run.load(), [4]);
 }

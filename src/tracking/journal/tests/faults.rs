@@ -75,7 +75,7 @@ fn a_record_beyond_the_longest_is_refused() {
 }
 
 #[test]
-fn a_failed_sync_is_never_repeated_on_its_segment() {
+fn what_a_failed_sync_left_in_doubt_is_written_to_a_fresh_segment() {
     let bench = Bench::new();
     let script = Arc::new(Script::default());
     // So long an interval that only the calls below sync.
@@ -86,15 +86,46 @@ fn a_failed_sync_is_never_repeated_on_its_segment() {
     run.journal.log.sync_now();
     run.journal.log.sync_now();
     assert_eq!(syncs(), 1, "nothing new, nothing to sync");
-    run.append([1]);
+    run.append([1, 2]);
     script.failing_syncs.store(1, Ordering::SeqCst);
     run.journal.log.sync_now();
-    run.journal.log.sync_now();
-    assert_eq!((syncs(), run.counters.values().sync_failures), (2, 1));
-    assert_eq!(run.append([2])[0].segment, 2);
-    assert_eq!(run.load(), [0, 1, 2]);
-    run.journal.log.sync_now();
-    assert_eq!(syncs(), 3);
+    let values = run.counters.values();
+    assert_eq!((syncs(), values.sync_failures), (3, 1), "the fresh segment is synced, not the failed one again");
+    assert_eq!((values.journaled, values.rewritten, values.pending), (3, 2, 5));
+    assert_eq!(run.append([3])[0].segment, 2);
+    assert_eq!(run.load(), [0, 1, 2, 1, 2, 3], "the sink knows records that it has by their ids");
+}
+
+#[test]
+fn a_disk_that_syncs_nothing_is_left_alone_until_the_next_sync() {
+    let bench = Bench::new();
+    let script = Arc::new(Script::default());
+    let options = Options { sync: SyncMode::Always, ..bench.options() };
+    let mut run = bench.try_open(options, Box::new(Faulty(Arc::clone(&script)))).expect("open");
+    script.failing_syncs.store(4, Ordering::SeqCst);
+    run.append([0]);
+    assert_eq!(script.syncs.load(Ordering::SeqCst), 3, "an answer does not wait for ever");
+    run.append([1]);
+    let values = run.counters.values();
+    assert_eq!((values.sync_failures, values.unrecorded, values.journaled), (4, 0, 2));
+    assert_eq!(script.failing_syncs.load(Ordering::SeqCst), 0);
+    let mut ids = run.load();
+    assert_eq!(ids.len() as u64, values.journaled + values.rewritten);
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids, [0, 1]);
+}
+
+#[test]
+fn always_syncs_before_an_append_returns() {
+    let bench = Bench::new();
+    let script = Arc::new(Script::default());
+    let options = Options { sync: SyncMode::Always, ..bench.options() };
+    let run = bench.try_open(options, Box::new(Faulty(Arc::clone(&script)))).expect("open");
+    for n in 1..=3 {
+        run.append([n]);
+        assert_eq!(script.syncs.load(Ordering::SeqCst), n);
+    }
 }
 
 #[test]

@@ -64,8 +64,7 @@ proptest! {
                     drop(run);
                     let path = bench.segment(end.segment);
                     if may_tear && path.exists() {
-                        let mut frame = Vec::new();
-                        format::encode_frame(&note(999), &mut frame).expect("encode");
+                        let frame = frame(999);
                         let mut bytes = fs::read(&path).expect("segment");
                         bytes.extend(&frame[..arriving.min(frame.len() - 1)]);
                         fs::write(path, bytes).expect("torn");

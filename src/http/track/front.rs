@@ -1,0 +1,166 @@
+//! What stands before actix-web: answers redirects of known links and pixels, and hands on the rest.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use actix_http::body::BoxBody;
+use actix_http::{Request, Response};
+use actix_service::{Service, ServiceFactory};
+use actix_web::dev::{AppConfig, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::web::Data;
+
+use super::request::random;
+use super::turn::{Recorded, Turn};
+use super::{answer, request};
+use crate::http::metrics::Metrics;
+use crate::http::state::State;
+use crate::tracking::pixel;
+use crate::tracking::redirect::{self, RedirectAnswer, RedirectRequest};
+
+/// The path of the pixel.
+const PIXEL: &str = "/t/p.gif";
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Puts the front before an application.
+pub fn in_front_of<F>(
+    app: F,
+    state: Data<State>,
+    turn: Rc<Turn>,
+) -> impl ServiceFactory<Request, Config = (), Response = Response<BoxBody>, Error = Response<BoxBody>, InitError = ()>
+where
+    F: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse, Error = actix_web::Error> + 'static,
+    F::Service: 'static,
+{
+    Factory { app, state, turn }
+}
+
+struct Factory<F> {
+    app: F,
+    state: Data<State>,
+    turn: Rc<Turn>,
+}
+
+impl<F> ServiceFactory<Request> for Factory<F>
+where
+    F: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse, Error = actix_web::Error> + 'static,
+    F::Service: 'static,
+{
+    type Response = Response<BoxBody>;
+    type Error = Response<BoxBody>;
+    type Config = ();
+    type Service = Front<F::Service>;
+    type InitError = ();
+    type Future = Boxed<Result<Self::Service, ()>>;
+
+    fn new_service(&self, (): ()) -> Self::Future {
+        // Addresses are made of `public_url` alone, so the host and port that actix-web would show are not needed.
+        let app = self.app.new_service(AppConfig::default());
+        let (state, turn) = (self.state.clone(), Rc::clone(&self.turn));
+        Box::pin(async move { app.await.map(|app| Front { app, state, turn }).map_err(|_failed| ()) })
+    }
+}
+
+struct Front<S> {
+    app: S,
+    state: Data<State>,
+    turn: Rc<Turn>,
+}
+
+impl<S> Service<Request> for Front<S>
+where
+    S: Service<Request, Response = ServiceResponse, Error = actix_web::Error> + 'static,
+{
+    type Response = Response<BoxBody>;
+    type Error = Response<BoxBody>;
+    type Future = Answer;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.app.poll_ready(context).map_err(|error| error.error_response().into())
+    }
+
+    fn call(&self, request: Request) -> Answer {
+        if let Some(answer) = self.answer(&request) {
+            return answer;
+        }
+        let answering = self.app.call(request);
+        Answer::OfApp(Box::pin(async move {
+            match answering.await {
+                Ok(response) => Ok(response.into()),
+                Err(error) => Err(error.error_response().into()),
+            }
+        }))
+    }
+}
+
+impl<S> Front<S> {
+    /// The answer, unless it is not the front's to give.
+    fn answer(&self, request: &Request) -> Option<Answer> {
+        let path = request.path();
+        if path == PIXEL && request.method() == Method::GET {
+            return Some(self.pixel(request));
+        }
+        let slug = path.strip_prefix('/')?;
+        // Escaped slugs, as other odd ones, are the routes' to read.
+        let is_plain = matches!(*request.method(), Method::GET | Method::HEAD) && !slug.contains(['/', '%']);
+        if is_plain { self.redirect(request, slug) } else { None }
+    }
+
+    fn redirect(&self, request: &Request, slug: &str) -> Option<Answer> {
+        let query = request.uri().query().unwrap_or("");
+        let asked = RedirectRequest { slug, query, client: request::client(request.head(), &self.state) };
+        let table = self.state.links.table();
+        let policy = self.state.privacy();
+        match redirect::decide(&asked, &table, policy, self.state.clock.now(), random()) {
+            RedirectAnswer::Found(found) => {
+                let recorded = self.turn.record(&found.record);
+                let response = answer::redirect(&found, query, self.state.is_https());
+                Some(Answer::Recorded(recorded, Some(response)))
+            }
+            RedirectAnswer::Unknown | RedirectAnswer::Archived | RedirectAnswer::Expired => None,
+        }
+    }
+
+    /// `GET /t/p.gif`: always the picture; why nothing was recorded stands in a header.
+    fn pixel(&self, request: &Request) -> Answer {
+        let query = request.uri().query().unwrap_or("");
+        let slug = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "l").map(|(_, slug)| slug);
+        let link = slug.as_deref().and_then(|slug| self.state.links.table().find(slug).map(|found| found.link));
+        if slug.is_some() && link.is_none() {
+            Metrics::count(&self.state.metrics.slugs_unknown);
+            return Answer::Ready(Some(answer::pixel(Some("link-unknown"))));
+        }
+        let client = request::client(request.head(), &self.state);
+        let view = pixel::view_record(link, &client, self.state.privacy(), self.state.clock.now(), random());
+        Answer::Recorded(self.turn.record(&view), Some(answer::pixel(None)))
+    }
+}
+
+/// An answer on its way.
+enum Answer {
+    /// It waits for its record to be written.
+    Recorded(Recorded, Option<Response<BoxBody>>),
+    /// It waits for nothing.
+    Ready(Option<Response<BoxBody>>),
+    /// The application gives it.
+    OfApp(Boxed<Result<Response<BoxBody>, Response<BoxBody>>>),
+}
+
+impl Future for Answer {
+    type Output = Result<Response<BoxBody>, Response<BoxBody>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = match &mut *self {
+            Self::Recorded(recorded, answer) => {
+                ready!(Pin::new(recorded).poll(context));
+                answer
+            }
+            Self::Ready(answer) => answer,
+            Self::OfApp(answering) => return answering.as_mut().poll(context),
+        };
+        // A future is not polled again once it is done.
+        Poll::Ready(answer.take().ok_or_else(Response::internal_server_error))
+    }
+}

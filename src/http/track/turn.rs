@@ -1,0 +1,130 @@
+//! Records of one turn of the event loop, written together before any of their answers.
+//!
+//! A system call per click would be the dearest part of a redirect. Requests that are
+//! ready at the same time are polled one after the other by their worker; each leaves its record
+//! here and waits. The first of them, the leader, asks to be polled again, which happens
+//! behind all others that are ready; then it writes everything with one `write` and
+//! wakes the rest. With one client at a time that is one more poll, with a thousand it is one
+//! `write` for all of them. No answer leaves before its record is in the journal (invariant 2).
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+
+use actix_web::web::Data;
+
+use crate::domain::touch::TouchRecord;
+use crate::http::state::State;
+use crate::tracking::journal::Frames;
+
+/// So many bytes are written without waiting for the turn's end.
+const BYTES_MAX: usize = 256 * 1024;
+
+/// What one worker gathers. Not shared between threads.
+#[expect(missing_debug_implementations, reason = "holds wakers and the state")]
+pub struct Turn {
+    state: Data<State>,
+    gathered: RefCell<Gathered>,
+}
+
+#[derive(Default)]
+struct Gathered {
+    /// How many turns have been written; the one being gathered has this number.
+    written: u64,
+    frames: Frames,
+    /// Records that could not be encoded, to be counted with their turn.
+    lost: u64,
+    waiting: Vec<Waker>,
+}
+
+impl Turn {
+    /// For a worker.
+    pub fn new(state: Data<State>) -> Rc<Self> {
+        Rc::new(Self { state, gathered: RefCell::default() })
+    }
+
+    /// Leaves a record. Its answer may be sent when the future is done; the future never fails, as a touch that could not
+    /// be journaled is answered all the same and counted as unrecorded.
+    pub(super) fn record(self: &Rc<Self>, touch: &TouchRecord<'_>) -> Recorded {
+        let mut gathered = self.gathered.borrow_mut();
+        let leads = gathered.frames.is_empty() && gathered.lost == 0;
+        if let Err(error) = gathered.frames.push(touch) {
+            tracing::error!(error = %error, "a touch could not be encoded and is counted as unrecorded");
+            gathered.lost += 1;
+        }
+        let number = gathered.written;
+        let is_full = gathered.frames.len_bytes() > BYTES_MAX;
+        drop(gathered);
+        if is_full {
+            self.write();
+        }
+        Recorded { turn: Rc::clone(self), number, leads, was_polled: false }
+    }
+
+    /// Writes what was gathered and lets its answers go.
+    fn write(&self) {
+        let mut gathered = self.gathered.borrow_mut();
+        let answered = gathered.frames.count() + gathered.lost;
+        let lost = std::mem::take(&mut gathered.lost);
+        if lost > 0 {
+            self.state.journal.count_unrecorded(lost);
+        }
+        // A failure is logged and counted by the journal.
+        let _position = self.state.journal.append_frames(&mut gathered.frames);
+        self.state.metrics.touches_answered.fetch_add(answered, Ordering::Relaxed);
+        gathered.written += 1;
+        let waiting = std::mem::take(&mut gathered.waiting);
+        drop(gathered);
+        self.state.writer.wake();
+        for waker in waiting {
+            waker.wake();
+        }
+    }
+}
+
+/// Done when the turn that a record belongs to is written.
+#[must_use = "an answer must not be sent before its record is written"]
+pub(super) struct Recorded {
+    turn: Rc<Turn>,
+    number: u64,
+    leads: bool,
+    was_polled: bool,
+}
+
+impl Recorded {
+    fn is_written(&self) -> bool {
+        self.turn.gathered.borrow().written > self.number
+    }
+}
+
+impl Future for Recorded {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.is_written() {
+            return Poll::Ready(());
+        }
+        if self.leads && self.was_polled {
+            self.turn.write();
+            return Poll::Ready(());
+        }
+        self.was_polled = true;
+        if self.leads {
+            context.waker().wake_by_ref();
+        } else {
+            self.turn.gathered.borrow_mut().waiting.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Recorded {
+    /// A leader whose client went away still has the others waiting.
+    fn drop(&mut self) {
+        if self.leads && !self.is_written() {
+            self.turn.write();
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The bytes that a journal may use, and the alarms on the way there.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+/// Parts of the budget, in percent, at which the operator is told.
+const ALARMS: [u8; 3] = [50, 80, 100];
+/// An alarm ends so many percent below where it began, so that it does not flap.
+const HYSTERESIS: u8 = 5;
+
+/// Bytes of all segments on disk against those that may be.
+pub(super) struct Budget {
+    max_bytes: u64,
+    used: AtomicU64,
+    /// The alarm that was told last, in percent; 0 for none.
+    alarm: AtomicU8,
+}
+
+impl Budget {
+    pub(super) fn new(max_bytes: u64, used: u64) -> Self {
+        let budget = Self { max_bytes, used: AtomicU64::new(0), alarm: AtomicU8::new(0) };
+        budget.add(used);
+        budget
+    }
+
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether `bytes` more may be written; if not, the highest alarm is due.
+    pub(super) fn has_room_for(&self, bytes: u64) -> bool {
+        let has_room = self.used().saturating_add(bytes) <= self.max_bytes;
+        if !has_room {
+            self.tell(100);
+        }
+        has_room
+    }
+
+    pub(super) fn add(&self, bytes: u64) {
+        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
+        self.tell(self.percent(before.saturating_add(bytes)));
+    }
+
+    pub(super) fn give_back(&self, bytes: u64) {
+        let before = self.used.fetch_sub(bytes, Ordering::Relaxed);
+        let percent = self.percent(before.saturating_sub(bytes));
+        let alarm = self.alarm.load(Ordering::Relaxed);
+        if alarm > 0 && percent + HYSTERESIS < alarm {
+            let remaining = ALARMS.iter().rev().find(|level| **level < alarm && percent + HYSTERESIS >= **level);
+            self.alarm.store(remaining.copied().unwrap_or(0), Ordering::Relaxed);
+            tracing::info!(percent, "the journal has room again");
+        }
+    }
+
+    fn percent(&self, used: u64) -> u8 {
+        let percent = u128::from(used) * 100 / u128::from(self.max_bytes.max(1));
+        u8::try_from(percent).unwrap_or(u8::MAX)
+    }
+
+    /// Tells the operator of a level that is reached and was not told yet.
+    fn tell(&self, percent: u8) {
+        let Some(level) = ALARMS.iter().rev().copied().find(|level| percent >= *level) else { return };
+        if self.alarm.fetch_max(level, Ordering::Relaxed) >= level {
+            return;
+        }
+        let max_bytes = self.max_bytes;
+        match level {
+            100 => tracing::error!(
+                max_bytes,
+                "the journal is full: clicks are redirected and counted as unrecorded until the database takes what waits; \
+                 bring the database back, or raise journal.max_bytes"
+            ),
+            80 => tracing::error!(
+                max_bytes,
+                "the journal is at 80 % of journal.max_bytes: the database does not take what waits; at 100 % clicks go unrecorded"
+            ),
+            _ => tracing::warn!(max_bytes, "the journal is at half of journal.max_bytes: the database falls behind"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alarms_are_told_once_and_end_below_where_they_began() {
+        let budget = Budget::new(1_000, 0);
+        let alarm = || budget.alarm.load(Ordering::Relaxed);
+        budget.add(499);
+        assert_eq!(alarm(), 0);
+        budget.add(1);
+        assert_eq!(alarm(), 50);
+        budget.add(300);
+        assert_eq!(alarm(), 80);
+        budget.give_back(20);
+        assert_eq!(alarm(), 80, "not for a few bytes");
+        budget.give_back(60);
+        assert_eq!(alarm(), 50);
+        assert!(!budget.has_room_for(281));
+        assert_eq!(alarm(), 100);
+        assert!(budget.has_room_for(280));
+        budget.give_back(700);
+        assert_eq!((alarm(), budget.used()), (0, 20));
+        assert_eq!(Budget::new(1_000, 900).alarm.load(Ordering::Relaxed), 80, "what an earlier process left counts");
+    }
+}

@@ -1,0 +1,164 @@
+//! Forcing records to the disk.
+//!
+//! After a failed `fdatasync` the kernel may have thrown the dirty pages away and call the file clean, so a second one
+//! on the same file would succeed and mean nothing. What was not synced is therefore
+//! kept in memory until it is; where that fails, the segment ends and the copy is written into a fresh one.
+//! The sink finds most of these records stored already and counts them as duplicates.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::counters::add;
+use super::format::Frames;
+use super::log::{Cause, Log};
+use super::storage::{SegmentFile, sync_dir};
+use super::{Position, SyncMode};
+
+/// Most bytes of one segment that are kept for writing them again. More than an interval's worth at full speed.
+const COPY_MAX: usize = 32 << 20;
+/// Rounds of syncing and writing again before a failing disk is left alone until the next sync.
+const ROUNDS: usize = 3;
+
+/// What a segment holds that is not known to be on the disk.
+pub(super) struct Unsynced {
+    pub(super) number: u64,
+    pub(super) file: Arc<dyn SegmentFile>,
+    copy: Frames,
+    /// Records beyond what is kept.
+    uncopied: u64,
+    is_changed: bool,
+}
+
+impl Unsynced {
+    pub(super) fn of(number: u64, file: Arc<dyn SegmentFile>) -> Self {
+        Self { number, file, copy: Frames::default(), uncopied: 0, is_changed: true }
+    }
+
+    /// Notes frames that were just written.
+    pub(super) fn add(&mut self, frames: &Frames, sync: SyncMode) {
+        if sync == SyncMode::Os {
+            return;
+        }
+        self.is_changed = true;
+        if self.copy.bytes.len() + frames.bytes.len() > COPY_MAX {
+            self.uncopied += frames.count;
+            return;
+        }
+        self.copy.bytes.extend_from_slice(&frames.bytes);
+        self.copy.count += frames.count;
+    }
+
+    fn take(&mut self) -> Self {
+        Self {
+            number: self.number,
+            file: Arc::clone(&self.file),
+            copy: std::mem::take(&mut self.copy),
+            uncopied: std::mem::take(&mut self.uncopied),
+            is_changed: std::mem::take(&mut self.is_changed),
+        }
+    }
+}
+
+impl Log {
+    /// Waits until everything up to `position` is on the disk. Of those who wait together one does the work, and what
+    /// arrived while it did is the next one's.
+    pub(super) fn sync_through(&self, position: Position) {
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if *synced < position {
+            *synced = self.sync_round();
+        }
+    }
+
+    /// Forces everything written so far to the disk.
+    pub(super) fn sync_now(&self) {
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        *synced = self.sync_round();
+    }
+
+    /// Syncs outside the lock of appends; answers how far it reached.
+    fn sync_round(&self) -> Position {
+        let mut end = Position::default();
+        for _ in 0..ROUNDS {
+            let mut tail = self.tail();
+            let mut parts = std::mem::take(&mut tail.to_sync);
+            parts.extend(tail.active.as_mut().filter(|a| a.unsynced.is_changed).map(|a| a.unsynced.take()));
+            let dir_changed = std::mem::take(&mut tail.dir_changed);
+            end = tail.end;
+            drop(tail);
+            if dir_changed && let Err(why) = sync_dir(&self.options.dir) {
+                tracing::warn!(error = %why, "journal directory could not be synced");
+            }
+            let failed: Vec<Unsynced> = parts.into_iter().filter(|part| !self.is_synced(part)).collect();
+            if failed.is_empty() {
+                break;
+            }
+            self.write_again(failed);
+        }
+        end
+    }
+
+    fn is_synced(&self, part: &Unsynced) -> bool {
+        let synced = part.file.sync_data();
+        if let Err(why) = &synced {
+            add(&self.counters.sync_failures, 1);
+            tracing::error!(segment = part.number, error = %why, records = part.copy.count,
+                "journal segment could not be synced; it is left, and its records are written to a new one");
+        }
+        synced.is_ok()
+    }
+
+    /// Writes what could not be synced into a fresh segment.
+    fn write_again(&self, failed: Vec<Unsynced>) {
+        let mut tail = self.tail();
+        for mut part in failed {
+            // What was appended to that segment meanwhile is no safer than the rest.
+            if let Some(active) = tail.active.as_mut().filter(|a| a.unsynced.number == part.number) {
+                let newer = active.unsynced.take();
+                part.copy.bytes.extend_from_slice(&newer.copy.bytes);
+                part.copy.count += newer.copy.count;
+                part.uncopied += newer.uncopied;
+                self.seal(&mut tail, false);
+            }
+            if part.uncopied > 0 {
+                tracing::error!(records = part.uncopied, "these records stay in the segment that could not be synced");
+            }
+            if part.copy.count == 0 {
+                continue;
+            }
+            if let Err(why) = self.write_twice(&mut tail, &part.copy, Cause::Rewritten) {
+                tracing::error!(error = %why, records = part.copy.count, "records could not be written again");
+            }
+        }
+    }
+}
+
+/// The thread of [`SyncMode::Interval`]: apart from the writer, which may be held up by the database.
+pub(super) struct Syncer {
+    stopping: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Syncer {
+    pub(super) fn start(log: Arc<Log>, every: Duration) -> io::Result<Self> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stopping);
+        let thread = std::thread::Builder::new().name("journal-sync".into()).spawn(move || {
+            while !told.load(Ordering::SeqCst) {
+                std::thread::park_timeout(every);
+                log.sync_now();
+            }
+        })?;
+        Ok(Self { stopping, thread })
+    }
+
+    pub(super) fn stop(self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.thread.thread().unpark();
+        if self.thread.join().is_err() {
+            tracing::error!("the journal's sync thread had panicked");
+        }
+    }
+}
