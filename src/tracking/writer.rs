@@ -19,7 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
-use super::journal::{Counters, EndView, Position, Reader, add};
+use super::journal::{Counters, EndView, Position, Reader, Record as _, add};
 use crate::domain::touch::TouchRecord;
 
 /// Longest sleep without a wake: bounds the damage of a missed one, and lets an idle segment age.
@@ -310,8 +310,7 @@ impl Writer {
     }
 
     fn quarantine(&mut self, poison: &TouchRecord<'_>, why: &str) -> Result<(), Abandoned> {
-        let mut kept = TouchRecord { network_ids: Vec::new(), ..poison.clone() };
-        kept.client.address = None;
+        let kept = poison.clone().without_personal_data();
         while let Err(failed) = self.reader.quarantine(why, &kept) {
             tracing::error!(error = %failed, touch = %kept.id, "the quarantine cannot be written");
             self.back_off()?;

@@ -24,11 +24,20 @@ const MAGIC: [u8; 8] = *b"HWJOURNL";
 pub trait Record: Serialize + DeserializeOwned {
     /// The byte that tells this record from others on disk.
     const KIND: u8;
+
+    /// The record as quarantine may keep it (invariant 8).
+    fn without_personal_data(self) -> Self;
 }
 
 impl Record for crate::domain::touch::TouchRecord<'_> {
     // 1 was a touch without address, in versions before the first release.
     const KIND: u8 = 2;
+
+    fn without_personal_data(mut self) -> Self {
+        self.client.address = None;
+        self.network_ids.clear();
+        self
+    }
 }
 
 /// The first 32 bytes of a segment; every later format keeps them, checksum included, so that an

@@ -24,7 +24,7 @@ pub(super) struct Log {
     pub(super) quarantine: Quarantine,
     pub(super) budget: Budget,
     clock: Arc<dyn Clock>,
-    storage: Box<dyn Storage>,
+    pub(super) storage: Box<dyn Storage>,
     tail: Mutex<Tail>,
     /// Segments that the reader has not begun, oldest first. Touched at rotation, never per record.
     unread: Mutex<VecDeque<Arc<SegmentState>>>,

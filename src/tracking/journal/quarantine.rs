@@ -1,7 +1,8 @@
 //! Where records go that cannot be loaded: kept with their reason, out of the way of the rest.
 //!
 //! `quarantine/quarantine.jsonl` has one line per case. A record that the sink
-//! refused stands in its line, without network click ids. Bytes that cannot be
+//! refused, or whose checksum fails though it can be read, stands in its line,
+//! without address and network click ids. Bytes that cannot be
 //! read as records are in a file of their own, named by segment and offset; they
 //! are as they were on disk, since nothing can be taken out of what cannot be
 //! read. After a crash a case may have two lines; the names and ids tell.
@@ -45,7 +46,7 @@ impl Quarantine {
         Ok(Self { dir })
     }
 
-    /// Keeps a record that was refused.
+    /// Keeps a record that was refused, or whose bytes are in doubt.
     pub(super) fn record<T: Serialize>(&self, reason: &str, record: &T) -> io::Result<()> {
         self.line(&Case { reason, segment: None, offset: None, bytes: None, file: None, record: Some(record) })
     }

@@ -50,6 +50,12 @@ enum Look {
     Finished,
 }
 
+/// What a damaged record can still be read as: better a name with a wrong letter than bytes with a personal address.
+fn read_damaged<R: Record>(frame: &[u8]) -> Option<R> {
+    let (kind, payload) = format::parts(frame);
+    format::decode(kind, payload).ok()
+}
+
 impl Reader {
     pub(super) fn new(log: Arc<Log>, position: Position) -> Self {
         Self { log, current: None, finished: Vec::new(), position, committed: position, failures: 0 }
@@ -110,8 +116,17 @@ impl Reader {
                 }
                 len
             }
-            Step::Damaged { len } => {
-                keep("checksum fails", len)?;
+            Step::Damaged { len, reason } => {
+                let record: Option<R> =
+                    read_damaged(cursor.walk.peek(len, end).map_err(|why| ReadError::io(number, at, why))?);
+                match record {
+                    Some(record) => {
+                        let kept = record.without_personal_data();
+                        self.log.quarantine.record(reason, &kept).map_err(ReadError::Quarantine)?;
+                        add(&self.log.counters.quarantined, 1);
+                    }
+                    None => keep(reason, len)?,
+                }
                 len
             }
             Step::End => return Ok(if sealed { Look::Finished } else { Look::Waiting }),
@@ -134,7 +149,6 @@ impl Reader {
         let end = cursor.state.end();
         let path = self.log.path(number);
         self.log.quarantine.region(reason, &path, number, at, end).map_err(ReadError::Quarantine)?;
-        add(&self.log.counters.quarantined, cursor.state.records().saturating_sub(cursor.read));
         cursor.walk.advance(end - at);
         self.position.offset = end;
         Ok(Look::Finished)
@@ -142,6 +156,9 @@ impl Reader {
 
     fn finish(&mut self) {
         if let Some(cursor) = self.current.take() {
+            // A damaged stretch was passed as one record; how many it held is known now.
+            let unread = cursor.state.records().saturating_sub(cursor.read);
+            add(&self.log.counters.quarantined, unread);
             self.finished.push(cursor.state.number);
         }
     }

@@ -115,14 +115,14 @@ impl Examination<'_> {
         }
     }
 
-    /// When the segment was begun. A damaged header is passed over when a whole record follows it.
+    /// When the segment was begun. A damaged header is passed over when a whole record follows it, at once or later.
     fn created_at(&self) -> io::Result<Result<UtcMillis, HeaderFault>> {
         let mut header = [0; 32];
         File::open(&self.path)?.read_exact(&mut header)?;
         let decoded = SegmentHeader::decode(&header, self.number).map(|h| h.created_at);
         if decoded == Err(HeaderFault::Damaged) {
             let mut walk = Walk::open(&self.path, HEADER_LEN)?;
-            if matches!(walk.step(fs::metadata(&self.path)?.len())?, Step::Record { .. }) {
+            if matches!(walk.step(fs::metadata(&self.path)?.len())?, Step::Record { .. } | Step::Damaged { .. }) {
                 tracing::warn!(segment = self.number, "journal segment has a damaged header; its records are read");
                 return Ok(Ok(UtcMillis(0)));
             }
@@ -136,7 +136,7 @@ impl Examination<'_> {
         let mut records = 0;
         let rest = loop {
             match walk.step(len)? {
-                Step::Record { len, .. } | Step::Damaged { len } => {
+                Step::Record { len, .. } | Step::Damaged { len, .. } => {
                     records += 1;
                     walk.advance(len);
                 }

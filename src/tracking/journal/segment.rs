@@ -11,6 +11,9 @@ use crate::domain::time::UtcMillis;
 /// How much is read at once; a longer record is read whole.
 const CHUNK: u64 = 256 * 1024;
 const SUFFIX: &str = ".seg";
+/// Behind damage only records up to this length are sought: a longer one would mean a checksum of megabytes at every
+/// thousandth byte.
+const SOUGHT_LEN_MAX: usize = 64 * 1024;
 
 /// The file of a segment; 20 digits, so that names sort by number.
 pub(super) fn path_of(dir: &Path, number: u64) -> PathBuf {
@@ -60,13 +63,13 @@ impl SegmentState {
 pub(super) enum Step<'a> {
     /// A record that is whole; `len` bytes on disk.
     Record { kind: u8, payload: &'a [u8], len: u64 },
-    /// A record whose checksum fails, but behind which the walk can go on.
-    Damaged { len: u64 },
+    /// Bytes that are no record, but behind which the walk can go on.
+    Damaged { len: u64, reason: &'static str },
     /// Nothing more before the limit.
     End,
-    /// A record that the limit cuts off.
+    /// A record that the limit cuts off; no record follows.
     Torn,
-    /// Damage after which no record boundary is known.
+    /// Damage that no record follows.
     Lost(&'static str),
 }
 
@@ -104,22 +107,54 @@ impl Walk {
             return Ok(Step::Torn);
         }
         let Some(body) = format::plausible_len(self.bytes(at, FRAME_HEAD as u64, limit)?) else {
-            return Ok(Step::Lost("no plausible record length"));
+            return self.damage(None, limit, Step::Lost("no plausible record length"));
         };
         let len = (FRAME_HEAD + body) as u64;
         if len > rest {
-            return Ok(Step::Torn);
+            return self.damage(None, limit, Step::Torn);
         }
         if !format::is_intact(self.bytes(at, len, limit)?) {
-            let goes_on = self.header_parses(at + len, limit)?;
-            return Ok(if goes_on {
-                Step::Damaged { len }
-            } else {
-                Step::Lost("checksum fails and no record follows")
-            });
+            return self.damage(Some(len), limit, Step::Lost("checksum fails and no record follows"));
         }
         let (kind, payload) = format::parts(self.bytes(at, len, limit)?);
         Ok(Step::Record { kind, payload, len })
+    }
+
+    /// Passes over damage to the next record, wherever that begins: a damaged length must not cost what lies behind it.
+    /// `claimed` is the length that the damaged record says it has, `otherwise` what holds where no record follows.
+    fn damage(&mut self, claimed: Option<u64>, limit: u64, otherwise: Step<'static>) -> io::Result<Step<'_>> {
+        let at = self.offset;
+        let next = self.next_intact(at + 1, limit)?;
+        // The next record may be damaged as well; then the claimed length tells the two apart.
+        let claimed = match claimed {
+            Some(len) if next.is_none_or(|next| at + len < next) && self.header_parses(at + len, limit)? => Some(len),
+            _ => None,
+        };
+        Ok(match (claimed.or(next.map(|next| next - at)), otherwise) {
+            (Some(len), Step::Lost("no plausible record length") | Step::Torn) => {
+                Step::Damaged { len, reason: "damaged length" }
+            }
+            (Some(len), _) => Step::Damaged { len, reason: "checksum fails" },
+            (None, otherwise) => otherwise,
+        })
+    }
+
+    /// Where the next whole record begins, at `from` or later. Chance agrees with a checksum once in four billion.
+    fn next_intact(&mut self, from: u64, limit: u64) -> io::Result<Option<u64>> {
+        let last = limit.saturating_sub(FRAME_HEAD as u64);
+        for at in from..last {
+            let body = format::plausible_len(self.bytes(at, FRAME_HEAD as u64, limit)?).unwrap_or(usize::MAX);
+            let len = (FRAME_HEAD as u64).saturating_add(body as u64);
+            if body <= SOUGHT_LEN_MAX && len <= limit - at && format::is_intact(self.bytes(at, len, limit)?) {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The `len` bytes at the offset.
+    pub(super) fn peek(&mut self, len: u64, limit: u64) -> io::Result<&[u8]> {
+        self.bytes(self.offset, len, limit)
     }
 
     /// Whether a record may begin at `at`, or the segment ends there.

@@ -17,6 +17,8 @@ pub(super) trait SegmentFile: Send + Sync {
 pub(super) trait Storage: Send + Sync {
     /// Creates a file that must not exist yet, readable by its owner alone.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn SegmentFile>>;
+    /// Makes created names of a directory durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
 
 /// The file system.
@@ -25,6 +27,10 @@ pub(super) struct Disk;
 impl Storage for Disk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn SegmentFile>> {
         Ok(Arc::new(private(OpenOptions::new().append(true).create_new(true)).open(path)?))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        sync_dir(dir)
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::counters::add;
 use super::format::Frames;
 use super::log::{Cause, Log};
-use super::storage::{SegmentFile, sync_dir};
+use super::storage::SegmentFile;
 use super::{Position, SyncMode};
 
 /// Most bytes of one segment that are kept for writing them again. More than an interval's worth at full speed.
@@ -88,7 +88,7 @@ impl Log {
             let dir_changed = std::mem::take(&mut tail.dir_changed);
             end = tail.end;
             drop(tail);
-            if dir_changed && let Err(why) = sync_dir(&self.options.dir) {
+            if dir_changed && let Err(why) = self.storage.sync_dir(&self.options.dir) {
                 tracing::warn!(error = %why, "journal directory could not be synced");
             }
             let failed: Vec<Unsynced> = parts.into_iter().filter(|part| !self.is_synced(part)).collect();

@@ -4,6 +4,7 @@ mod damage;
 mod faults;
 mod life;
 mod model;
+mod simulated;
 
 use std::fs;
 use std::io;
@@ -27,6 +28,10 @@ struct Note {
 
 impl Record for Note {
     const KIND: u8 = 200;
+
+    fn without_personal_data(self) -> Self {
+        self
+    }
 }
 
 fn note(id: u64) -> Note {
@@ -128,6 +133,10 @@ struct FaultyFile(Arc<dyn SegmentFile>, Arc<Script>);
 impl Storage for Faulty {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn SegmentFile>> {
         Ok(Arc::new(FaultyFile(Disk.create(path)?, Arc::clone(&self.0))))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        Disk.sync_dir(dir)
     }
 }
 

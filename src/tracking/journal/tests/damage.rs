@@ -47,36 +47,74 @@ fn a_flipped_bit_costs_one_record_which_is_kept() {
     let values = run.counters.values();
     assert_eq!((values.replayed, values.quarantined, values.pending), (5, 1, 0));
     let case = &bench.cases()[0];
-    assert_eq!(case["offset"], positions[1].offset);
-    let kept = fs::read(bench.path("quarantine").join(case["file"].as_str().expect("file"))).expect("kept");
-    assert_eq!(kept.len(), frame(2).len());
+    assert_eq!(
+        (&case["reason"], &case["record"]["id"]),
+        (&"checksum fails".into(), &2.into()),
+        "named, as it can be read"
+    );
 }
 
 #[test]
-fn a_flipped_length_costs_the_rest_of_its_segment_and_no_other() {
+fn two_damaged_neighbours_cost_two_records() {
     let bench = Bench::new();
-    let options = || Options { segment_bytes: 200, ..bench.options() };
-    let run = bench.try_open(options(), Box::new(Disk)).expect("open");
-    let positions = run.append(0..20);
+    let run = bench.open();
+    let positions = run.append(0..5);
     drop(run);
-    let in_first = positions.iter().filter(|p| p.segment == 1).count();
-    let len_at = usize::try_from(positions[1].offset).expect("offset");
-    bench.damage(1, |bytes| bytes[len_at + 3] = 0x7f);
-    let mut run = bench.try_open(options(), Box::new(Disk)).expect("open");
-    let expected: Vec<u64> = (0..2).chain(in_first as u64..20).collect();
-    assert_eq!(run.load(), expected);
+    for damaged in [1, 2] {
+        // In the length of the text, so that the record cannot be read.
+        let at = usize::try_from(positions[damaged].offset).expect("offset") - "note 0".len() - 1;
+        bench.damage(1, |bytes| bytes[at] = 0x7f);
+    }
+    let mut run = bench.open();
+    assert_eq!(run.load(), [0, 3, 4]);
     let values = run.counters.values();
-    assert_eq!((values.quarantined, values.torn, values.pending), (1, 0, 0), "a stretch counts as one");
-    assert_eq!(bench.cases()[0]["reason"], "no plausible record length");
+    assert_eq!((values.replayed, values.quarantined, values.pending), (5, 2, 0));
+    let case = &bench.cases()[0];
+    assert_eq!((&case["reason"], &case["offset"]), (&"checksum fails".into(), &positions[0].offset.into()));
+    let kept = fs::read(bench.path("quarantine").join(case["file"].as_str().expect("file"))).expect("kept");
+    assert_eq!(kept.len(), frame(1).len());
 }
 
 #[test]
-fn damage_under_a_running_process_is_counted_record_by_record() {
+fn a_damaged_length_costs_its_record_and_nothing_behind_it() {
+    for damaged in [0x7f, 0x00, 0x01] {
+        let bench = Bench::new();
+        let run = bench.open();
+        let positions = run.append(0..20);
+        drop(run);
+        let len_at = usize::try_from(positions[1].offset).expect("offset");
+        bench.damage(1, |bytes| bytes[len_at + 1] = damaged);
+        bench.damage(1, |bytes| bytes[len_at + 3] = damaged);
+        let mut run = bench.open();
+        let expected: Vec<u64> = (0..20).filter(|id| damaged == 0 || *id != 2).collect();
+        assert_eq!(run.load(), expected);
+        let values = run.counters.values();
+        assert_eq!((values.quarantined, values.torn, values.pending), (u64::from(damaged > 0), 0, 0));
+    }
+}
+
+#[test]
+fn a_stretch_without_records_is_passed_over() {
+    let bench = Bench::new();
+    let mut run = bench.open();
+    let positions = run.append(0..9);
+    let offset = |i: usize| usize::try_from(positions[i].offset).expect("offset");
+    bench.damage(1, |bytes| bytes[offset(1)..offset(5)].fill(0xff));
+    assert_eq!(run.load(), [0, 1, 6, 7, 8]);
+    run.journal.log.seal_number(1);
+    run.load();
+    let values = run.counters.values();
+    assert_eq!((values.journaled, values.stored, values.quarantined, values.pending), (9, 5, 4, 0));
+    assert_eq!((bench.cases()[0]["reason"].as_str(), bench.segments()), (Some("damaged length"), 0));
+}
+
+#[test]
+fn damage_at_the_end_of_a_running_process_s_segment_leaves_it() {
     let bench = Bench::new();
     let mut run = bench.open();
     let positions = run.append(0..6);
-    let len_at = usize::try_from(positions[1].offset).expect("offset");
-    bench.damage(1, |bytes| bytes[len_at + 3] = 0x7f);
+    let offset = usize::try_from(positions[1].offset).expect("offset");
+    bench.damage(1, |bytes| bytes[offset..].fill(0xff));
     assert_eq!(run.load(), [0, 1]);
     assert_eq!(run.append([6])[0].segment, 2, "the damaged segment is left");
     assert_eq!(run.load(), [6]);
@@ -126,6 +164,10 @@ fn a_record_of_another_kind_is_put_aside() {
     struct Other(u64);
     impl Record for Other {
         const KIND: u8 = 201;
+
+        fn without_personal_data(self) -> Self {
+            self
+        }
     }
     let bench = Bench::new();
     let mut run = bench.open();
