@@ -1,5 +1,8 @@
 //! Channels, campaigns and links by API and command line, and every way to get one wrong.
 
+use headwater::domain::time::Clock as _;
+use headwater::jobs::edit_links::{self, LinkDraft};
+use headwater::store::labels::Author;
 use serde_json::json;
 
 use crate::support::binary;
@@ -95,5 +98,35 @@ on_both! {
         app.state().links.refresh_if_changed().expect("refresh");
         assert_eq!(app.client.browse("/from-cli").status, 410);
         assert!(run(&["link", "list"]).contains("archived"));
+    }
+
+    /// Through the database alone, as another node does it: this server's table hears of it at its next poll.
+    fn a_link_made_on_another_node_redirects_at_once(app) {
+        app.link("here");
+        assert_eq!(app.client.browse("/there").status, 404);
+        for slug in ["elsewhere-1", "elsewhere-2"] {
+            let draft = LinkDraft { slug: Some(slug.into()), destination: "https://example.com/".into(),
+                channel: "linkedin-organic".into(), campaign: None, post: None, title: String::new(), tags: Vec::new(),
+                passes_query: true, expires_at: None };
+            let author = Author { name: "another node".into(), now: app.clock.now() };
+            app.state().db.write_now(|conn| edit_links::create(conn, &draft, "hw_id", &author)).expect("link");
+            let reply = app.client.browse(&format!("/{slug}?a=1"));
+            assert_eq!(reply.status, 302);
+            assert!(reply.header("location").starts_with("https://example.com/?utm_source=linkedin&utm_medium=social&hw_id="));
+        }
+        app.settle();
+        let counted = app.client.get("/metrics").text;
+        assert!(counted.contains("headwater_touches_stored_total 2"), "what came by the long way is recorded as well: {counted}");
+    }
+
+    fn the_front_answers_links_and_leaves_the_rest_to_the_routes(app) {
+        app.link("known");
+        for (path, status) in [("/known", 302), ("/KNOWN?x=1", 302), ("/kn%6Fwn", 302), ("/known/", 404), ("/known/x", 404),
+            ("//known", 404), ("/healthz", 200), ("/t/p.gif", 200), ("/t/p.gif?l=known", 200), ("/t/P.GIF", 404)] {
+            assert_eq!(app.client.browse(path).status, status, "{path}");
+        }
+        assert_eq!(app.client.send("POST", "/known", &[], b"").status, 404);
+        let head = app.client.send("HEAD", "/known", &[], b"");
+        assert_eq!((head.status, head.text.as_str()), (302, ""));
     }
 }
