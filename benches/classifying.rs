@@ -54,7 +54,7 @@ fn records(agents: u32, addresses: u32) -> Vec<TouchRecord<'static>> {
             occurred_at: UtcMillis(start + i64::from(i) * 3),
             kind: RecordKind::Click { link: LinkId(i64::from(mixed(i ^ 0xaaaa) % 2_000)) },
             visitor: None,
-            private: i % 20 == 0,
+            private: i.is_multiple_of(20),
             client: ClientFacts {
                 user_agent: Some(user_agent(mixed(i) % agents).into()),
                 address: Some(address),
