@@ -6,15 +6,15 @@
 //!
 //! Order, from the strongest evidence to the weakest:
 //! 1. No user agent: `ua-missing`. Every browser sends one.
-//! 2. The user agent names a program ([`agents`]), whatever else the request says: a crawler that sends a prefetch
+//! 2. The user agent names a program (`agents`), whatever else the request says: a crawler that sends a prefetch
 //!    header is a crawler.
 //! 3. `head`: browsers navigate by GET; a HEAD is a checker with a borrowed name.
 //! 4. `prefetch`: a browser loading ahead of a click says so itself.
 //! 5. `headers-bare`: a click or a landing by a claimed browser with neither `Accept-Language` nor navigation
 //!    headers. Either alone is missing in real browsers (plain http has no `Sec-Fetch-*`), both are not. Views are
 //!    exempt: mail programs and their image proxies load pictures like that.
-//! 6. `range:LABEL`: the operator knows the address ([`ranges`]). Where that says `human`, step 7 is left out.
-//! 7. `head-then-get`, `burst`: a mail scanner by what it does ([`behaviour`]), also where only `head` was known.
+//! 6. `range:LABEL`: the operator knows the address (`ranges`). Where that says `human`, step 7 is left out.
+//! 7. `head-then-get`, `burst`: a mail scanner by what it does (`behaviour`), also where only `head` was known.
 //! 8. `repeat`: the same visitor and link within the window.
 //! 9. `browser`: a person, as far as can be told.
 //!
