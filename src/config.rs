@@ -26,6 +26,8 @@ pub struct Config {
     pub database: Database,
     /// `[tracking]`
     pub tracking: Tracking,
+    /// `[classification]`
+    pub classification: Classification,
     /// `[journal]`
     pub journal: Journal,
     /// `[intake]`
@@ -104,6 +106,30 @@ pub struct Tracking {
     pub collect_per_minute: u32,
     /// Where unknown slugs lead.
     pub fallback_url: String,
+}
+
+/// Who is taken for what.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classification {
+    /// User agents classed by hand.
+    pub agents: Vec<String>,
+    /// Address ranges.
+    pub ranges: Vec<String>,
+    /// A file of more of them.
+    #[serde(deserialize_with = "path_or_empty")]
+    pub ranges_file: Option<PathBuf>,
+    /// The MMDB.
+    #[serde(deserialize_with = "path_or_empty")]
+    pub country_database: Option<PathBuf>,
+    /// Links of a burst.
+    pub burst_links: usize,
+    /// Its window.
+    pub burst_window_ms: u64,
+    /// From a HEAD to its GET.
+    pub head_then_get_ms: u64,
+    /// User agents of a crowd.
+    pub crowd_agents: usize,
 }
 
 /// When the journal reaches the disk.
@@ -187,6 +213,11 @@ pub enum LogFormat {
 fn day_or_empty<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Day>, D::Error> {
     let text = String::deserialize(d)?;
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(serde::de::Error::custom) }
+}
+
+fn path_or_empty<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<PathBuf>, D::Error> {
+    let text = String::deserialize(d)?;
+    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
 }
 
 /// Settings given on the command line: `section.key` and a TOML value or bare text.

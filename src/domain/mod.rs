@@ -7,6 +7,7 @@
 
 pub mod attribution;
 pub mod channel;
+pub mod client;
 pub mod cost;
 pub mod destination;
 pub mod fault;

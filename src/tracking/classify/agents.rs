@@ -1,319 +1,156 @@
-//! Which user agents are programs. Our own list: compact, curated by hand, kept
-//! here as data; additions need a real user agent in the tests.
+//! Which user agents are programs, and what device the others are.
 //!
-//! Needles are lower case and are sought anywhere in the lower-cased user agent;
-//! one that begins with `^` only at its beginning. They are chosen against false
-//! positives: the in-app browsers of the networks carry people (`FBAN/FBAV`,
-//! `Instagram`, `LinkedInApp`, `musical_ly`, `[Pinterest/iOS]`, `Snapchat`,
-//! `Telegram-Android`), and so do phones by Cubot.
+//! Asked in this order; the first answer counts:
+//! 1. what the operator says (`classification.agents`), which may also call people people;
+//! 2. our own list ([`curated`]): previews, mail scanners, programs;
+//! 3. the maintained list ([`crawlers`]);
+//! 4. words that only programs have in their names, and names that end in `bot`.
 
+pub(super) mod crawlers;
+pub(super) mod curated;
+mod needles;
+
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use super::Verdict;
+use crate::domain::fault::{Fault, shown};
 use crate::domain::touch::TouchClass;
+use needles::{Needle, Needles};
 
-/// Fetchers of link previews: somebody pasted the link; nobody has clicked it yet.
-pub(super) const PREVIEWS: &[&str] = &[
-    "facebookexternalhit",
-    "facebot",
-    "twitterbot",
-    "linkedinbot",
-    "slackbot-linkexpanding",
-    "slack-imgproxy",
-    "slackbot",
-    "^whatsapp/",
-    "telegrambot",
-    "discordbot",
-    "skypeuripreview",
-    "microsoftpreview",
-    "mastodon/",
-    "pleroma ",
-    "akkoma ",
-    "misskey/",
-    "cardyb",
-    "iframely",
-    "embedly",
-    "redditbot",
-    "pinterestbot",
-    "^pinterest/0.",
-    "vkshare",
-    "snap url preview",
-    "^tumblr/",
-    "notionembedder",
-    "synapse (bot",
-    "kakaotalk-scrap",
-    "line-poker",
-    "link preview",
-    "flipboardproxy",
-];
-
-/// Mail security that opens links to check them, where it says so.
-pub(super) const SCANNERS: &[&str] = &[
-    "barracuda",
-    "mimecast",
-    "proofpoint",
-    "fireeye",
-    "messagelabs",
-    "forcepoint",
-    "trendmicro",
-    "microsoft office existence discovery",
-    "virustotal",
-    "urlscan",
-    "phishtank",
-];
-
-/// Crawlers, monitors, HTTP libraries, headless browsers.
-pub(super) const BOTS: &[&str] = &[
-    // Search and answer engines
-    "googlebot",
-    "adsbot-google",
-    "mediapartners-google",
-    "apis-google",
-    "feedfetcher-google",
-    "google-inspectiontool",
-    "googleother",
-    "google-extended",
-    "google-read-aloud",
-    "storebot-google",
-    "google-site-verification",
-    "bingbot",
-    "bingpreview",
-    "adidxbot",
-    "msnbot",
-    "yahoo! slurp",
-    "duckduckbot",
-    "duckassistbot",
-    "baiduspider",
-    "yandexbot",
-    "yandeximages",
-    "yandexmetrika",
-    "yandex.com/bots",
-    "applebot",
-    "amazonbot",
-    "seznambot",
-    "sogou web spider",
-    "petalbot",
-    "yeti/",
-    "qwantbot",
-    "exabot",
-    "gptbot",
-    "chatgpt-user",
-    "oai-searchbot",
-    "claudebot",
-    "claude-user",
-    "claude-web",
-    "anthropic-ai",
-    "perplexitybot",
-    "perplexity-user",
-    "ccbot",
-    "bytespider",
-    "tiktokspider",
-    "meta-externalagent",
-    "meta-externalfetcher",
-    "facebookcatalog",
-    "cohere-ai",
-    "mistralai-user",
-    "youbot",
-    "diffbot",
-    // Archives and marketing crawlers
-    "ia_archiver",
-    "archive.org_bot",
-    "heritrix",
-    "ahrefsbot",
-    "ahrefssiteaudit",
-    "semrushbot",
-    "siteauditbot",
-    "mj12bot",
-    "dotbot",
-    "rogerbot",
-    "dataforseo",
-    "serpstatbot",
-    "blexbot",
-    "screaming frog",
-    "sitebulb",
-    "linkdexbot",
-    "barkrowler",
-    "censysinspect",
-    "expanse, a palo alto",
-    "zgrab",
-    "masscan",
-    "nmap scripting",
-    "nuclei",
-    "l9explore",
-    "internetmeasurement",
-    // Monitors
-    "uptimerobot",
-    "pingdom",
-    "statuscake",
-    "site24x7",
-    "newrelicpinger",
-    "datadogsynthetics",
-    "datadog/synthetics",
-    "better uptime",
-    "betterstack",
-    "hetrixtools",
-    "checkly",
-    "uptime-kuma",
-    "check_http",
-    "zabbix",
-    "blackbox exporter",
-    "blackbox-exporter",
-    "chrome-lighthouse",
-    "google page speed",
-    "gtmetrix",
-    "kube-probe",
-    "elb-healthchecker",
-    "googlehc/",
-    "cloudflare-healthchecks",
-    "cloudflare-traffic-manager",
-    "amazon-route53",
-    "freshping",
-    "ohdear",
-    "nodeping",
-    "dareboost",
-    "w3c_validator",
-    "w3c-checklink",
-    "linkchecker",
-    // HTTP libraries and tools
-    "^curl/",
-    "^wget/",
-    "libcurl",
-    "python-requests",
-    "python-urllib",
-    "python-httpx",
-    "^python/",
-    "aiohttp",
-    "go-http-client",
-    "^go-resty",
-    "okhttp",
-    "^java/",
-    "apache-httpclient",
-    "java-http-client",
-    "jakarta commons",
-    "^reactornetty",
-    "libwww-perl",
-    "lwp::simple",
-    "^perl",
-    "node-fetch",
-    "^node",
-    "^axios/",
-    "^undici",
-    "^got ",
-    "guzzlehttp",
-    "^php",
-    "symfony httpclient",
-    "wordpress/",
-    "drupal (+",
-    "postmanruntime",
-    "^insomnia/",
-    "^httpie/",
-    "^ruby",
-    "^faraday",
-    "^http.rb",
-    "^reqwest/",
-    "^ureq/",
-    "^hyper/",
-    "^dart/",
-    "^restsharp",
-    "^.net",
-    "windowspowershell",
-    "powershell/",
-    "winhttp",
-    "microsoft url control",
-    "^microsoft bits",
-    "scrapy",
-    "^colly",
-    "^mechanize",
-    "^typhoeus",
-    "^k6/",
-    "apachebench",
-    "^wrk",
-    "^vegeta",
-    "^hey/",
-    "^lua-resty",
-    "^feedly/",
-    "feedburner",
-    "^newsblur",
-    "^inoreader",
-    "^tiny tiny rss",
-    "^freshrss",
-    "^universalfeedparser",
-    // Headless and driven browsers
-    "headlesschrome",
-    "headless chrome",
-    "phantomjs",
-    "puppeteer",
-    "playwright",
-    "selenium",
-    "webdriver",
-    "cypress/",
-    "slimerjs",
-    "^splash/",
-    "jsdom",
-    "htmlunit",
-    "prerender",
-    "wkhtmlto",
-    "browsershot",
-];
-
-/// Words that only programs have in their names, where no needle knows them.
-pub(super) const GENERIC: &[&str] = &["crawl", "spider", "scraper", "+http", "bot@", "monitoring", "validator"];
-
-/// Names that end in `bot` and are carried by people.
-pub(super) const NOT_BOTS: &[&str] = &["cubot"];
-
-/// A needle with what it tells.
-struct Needle {
-    class: TouchClass,
-    rule: String,
-    text: &'static str,
-    only_at_start: bool,
+/// What a list says of a user agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The class.
+    pub(super) class: TouchClass,
+    /// Which list: the first part of the rule.
+    pub(super) source: &'static str,
+    /// Which entry: its second part.
+    pub(super) name: &'static str,
 }
 
-/// All needles in their order, and those that begin with each byte: a user agent is gone through
-/// once, instead of once per needle.
-struct Index {
-    needles: Vec<Needle>,
-    by_first_byte: Vec<Vec<usize>>,
+impl Found {
+    fn verdict(self) -> Verdict {
+        // A pattern that is only a text is shown without its backslashes.
+        let text = (self.source == "ua-list").then(|| Needle::of_regex(self.name)).flatten().map(|needle| needle.text);
+        Verdict { class: self.class, rule: format!("{}:{}", self.source, text.as_deref().unwrap_or(self.name)).into() }
+    }
 }
 
-static INDEX: LazyLock<Index> = LazyLock::new(Index::build);
+/// The lists that are compiled in.
+struct Known {
+    curated: Needles,
+    curated_finds: Vec<Found>,
+    crawlers: crawlers::Crawlers,
+    generic: Needles,
+    image_proxies: Needles,
+}
 
-impl Index {
-    fn build() -> Self {
+#[expect(clippy::expect_used, reason = "the lists are compiled in, and every test that classifies builds them")]
+static KNOWN: LazyLock<Known> = LazyLock::new(|| Known::build().expect("the compiled-in lists can be built"));
+
+impl Known {
+    fn build() -> Result<Self, String> {
+        let plain = |list: &[&str]| list.iter().map(|text| Needle::plain(text)).collect::<Vec<_>>();
+        let set = |list: &[Needle]| Needles::build(list, true).map_err(|e| e.to_string());
         let tables = [
-            (TouchClass::Preview, "ua-preview", PREVIEWS),
-            (TouchClass::Scanner, "ua-scanner", SCANNERS),
-            (TouchClass::Bot, "ua-bot", BOTS),
-            (TouchClass::Bot, "ua-bot", GENERIC),
+            (TouchClass::Preview, "ua-preview", curated::PREVIEWS),
+            (TouchClass::Scanner, "ua-scanner", curated::SCANNERS),
+            (TouchClass::Bot, "ua-bot", curated::BOTS),
         ];
-        let mut index = Self { needles: Vec::new(), by_first_byte: vec![Vec::new(); 256] };
-        for (class, kind, needles) in tables {
-            for needle in needles {
-                let text = needle.trim_start_matches('^');
-                if let Some(bucket) = text.bytes().next().and_then(|b| index.by_first_byte.get_mut(usize::from(b))) {
-                    bucket.push(index.needles.len());
-                }
-                let rule = format!("{kind}:{}", text.trim());
-                index.needles.push(Needle { class, rule, text, only_at_start: text.len() < needle.len() });
-            }
-        }
-        index
+        let curated = tables.iter().flat_map(|(_, _, list)| plain(list)).collect::<Vec<_>>();
+        let curated_finds = tables.iter().flat_map(|(class, source, list)| {
+            list.iter().map(|text| Found { class: *class, source, name: text.trim_start_matches('^').trim() })
+        });
+        Ok(Self {
+            curated: set(&curated)?,
+            curated_finds: curated_finds.collect(),
+            crawlers: crawlers::Crawlers::build()?,
+            generic: set(&plain(curated::GENERIC))?,
+            image_proxies: set(&plain(curated::IMAGE_PROXIES))?,
+        })
+    }
+
+    fn find(&self, user_agent: &str) -> Option<Found> {
+        let generic = |name| Found { class: TouchClass::Bot, source: "ua-word", name };
+        self.curated
+            .first(user_agent)
+            .and_then(|i| self.curated_finds.get(i).copied())
+            .or_else(|| self.crawlers.find(user_agent))
+            .or_else(|| self.generic.first(user_agent).and_then(|i| curated::GENERIC.get(i)).map(|word| generic(word)))
+            .or_else(|| names_a_bot(user_agent).then(|| generic("bot")))
     }
 }
 
-/// The first needle, in the order of the tables, that a lower-cased user agent contains.
-pub(super) fn find(user_agent: &str) -> Option<(TouchClass, &'static str)> {
-    let bytes = user_agent.as_bytes();
-    let mut best: Option<usize> = None;
-    for (at, byte) in bytes.iter().enumerate() {
-        let (Some(rest), Some(bucket)) = (bytes.get(at..), INDEX.by_first_byte.get(usize::from(*byte))) else {
-            continue;
-        };
-        let fits = |i: &usize| {
-            INDEX.needles.get(*i).is_some_and(|n| (at == 0 || !n.only_at_start) && rest.starts_with(n.text.as_bytes()))
-        };
-        let found = bucket.iter().take_while(|i| best.is_none_or(|b| **i < b)).find(|i| fits(i));
-        best = found.copied().or(best);
-    }
-    best.and_then(|i| INDEX.needles.get(i)).map(|n| (n.class, n.rule.as_str()))
+/// Whether a word ends in `bot`, except those that people carry.
+fn names_a_bot(user_agent: &str) -> bool {
+    let lower = user_agent.to_ascii_lowercase();
+    lower.match_indices("bot").any(|(at, _)| {
+        let through = lower.get(..at + 3).unwrap_or_default();
+        let next = lower.get(at + 3..).and_then(|rest| rest.bytes().next());
+        !next.is_some_and(|b| b.is_ascii_alphanumeric())
+            && !curated::NOT_BOTS.iter().any(|name| through.ends_with(name))
+    })
 }
+
+/// The program that a user agent names; `None` for browsers.
+pub(super) fn program(user_agent: &str) -> Option<Verdict> {
+    KNOWN.find(user_agent).map(Found::verdict)
+}
+
+/// Whether a user agent is the image proxy of a mail service.
+pub(super) fn is_image_proxy(user_agent: &str) -> bool {
+    KNOWN.image_proxies.first(user_agent).is_some()
+}
+
+/// The version of the maintained list.
+pub(super) fn list_version() -> &'static str {
+    crawlers::version()
+}
+
+/// User agents that the operator has classed.
+#[derive(Debug)]
+pub(super) struct OwnAgents {
+    needles: Needles,
+    verdicts: Vec<Verdict>,
+}
+
+impl OwnAgents {
+    /// Reads entries such as `scanner AcmeCheck/` or `human ^KioskBrowser`.
+    pub(super) fn parse(entries: &[String]) -> Result<Self, Fault> {
+        let (mut needles, mut verdicts) = (Vec::new(), Vec::new());
+        for (number, entry) in entries.iter().enumerate() {
+            let fault = |why: String| {
+                let form = "write a class (human, bot, preview or scanner), a space and a part of the user agent, \
+                            such as `scanner AcmeCheck/`; ^ in front of it means its beginning";
+                Fault::new(format!("classification.agents[{number}]"), "agent-malformed", format!("{why}; {form}"))
+            };
+            let Some((class, text)) = entry.trim().split_once(char::is_whitespace) else {
+                return Err(fault(format!("{} has no class or no text", shown(entry))));
+            };
+            let class =
+                super::settable_class(class).ok_or_else(|| fault(format!("{} is no class for it", shown(class))))?;
+            let needle = Needle::plain(text.trim());
+            if needle.text.len() < TEXT_LEN_MIN {
+                return Err(fault(format!("{} is too short to tell anybody apart", shown(text))));
+            }
+            verdicts.push(Verdict { class, rule: Cow::Owned(format!("ua-own:{}", needle.text)) });
+            needles.push(needle);
+        }
+        let needles = Needles::build(&needles, true).map_err(|e| {
+            Fault::new("classification.agents", "agents-too-many", format!("the list cannot be built: {e}; shorten it"))
+        })?;
+        Ok(Self { needles, verdicts })
+    }
+
+    /// What the operator says of a user agent.
+    pub(super) fn find(&self, user_agent: &str) -> Option<&Verdict> {
+        self.needles.first(user_agent).and_then(|i| self.verdicts.get(i))
+    }
+}
+
+/// A shorter text of the operator's would be in too many user agents.
+const TEXT_LEN_MIN: usize = 3;
+
+#[cfg(test)]
+mod tests;
