@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use super::Outcome;
 use super::fixture;
@@ -72,11 +71,8 @@ pub(super) fn with_links(parent: &Path, name: &str, sync: Sync) -> Outcome<Serve
 /// Headwater on a data directory; `post-1` is a link there.
 pub(super) fn serve(data: &Path, sync: Sync) -> Outcome<Server> {
     let port = free_port()?;
-    Server::start(serve_command(data, sync, port), port, &request(Kind::Redirect, 1), data.join("stderr"))
-}
-
-fn serve_command(data: &Path, sync: Sync, port: u16) -> Command {
-    headwater(data, &serve_arguments(sync, port))
+    let command = headwater(data, &serve_arguments(sync, port))?;
+    Server::start(command, port, &request(Kind::Redirect, 1), data.join("stderr"))
 }
 
 /// The settings of every measured server: everything else is the default.

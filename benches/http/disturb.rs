@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::contenders::{self, Sync};
-use super::machine::{CLIENT_CORE, Usage};
+use super::machine::{CLIENT_CORE, FOREIGN_PER_MILLE_MAX, Usage};
 use super::process::{Server, headwater, pinned, run_to_end};
 use super::report::{Report, Spread};
 use super::requests::{self, Kind, SLUGS};
@@ -58,7 +58,7 @@ struct Stage {
 pub(super) fn measure(run: &Run, dir: &Path, report: &mut Report) -> Outcome<()> {
     say("preparing the latency measurement");
     let stage = Stage::prepare(dir, run)?;
-    let rounds = run.rounds.min(ROUNDS_MAX);
+    let rounds = if run.quick { 1 } else { run.rounds.min(ROUNDS_MAX) };
     let mut all: Vec<Vec<Latencies>> = vec![Vec::new(); Beside::ALL.len()];
     let (mut noisy, mut done) = (0, 0);
     for round in 0..rounds {
@@ -85,7 +85,7 @@ impl Stage {
         let data = fixture::make(dir, "latency", SLUGS)?;
         let command = |words: &[&str]| {
             let words: Vec<String> = words.iter().map(|&w| w.to_owned()).collect();
-            run_to_end(&mut headwater(&data, &words))
+            run_to_end(&mut headwater(&data, &words)?)
         };
         let touches = fixture::touches_csv(&data, "history", HISTORY)?;
         let leads = fixture::leads_csv(&data, HISTORY)?;
@@ -116,7 +116,9 @@ impl Stage {
             let usage = Usage::now(&[self.server.pid()])?;
             let latencies = self.drive(run.latency_seconds);
             // Imports are processes of their own; only a finished one counts as ours, so they are not held against it.
-            let is_quiet = beside == Beside::Imports || Usage::now(&[self.server.pid()])?.is_quiet_since(&usage);
+            let foreign = Usage::now(&[self.server.pid()])?.foreign_per_mille(&usage);
+            // The time of a process counts as ours once it has ended, so that of a running import would not.
+            let is_quiet = beside == Beside::Imports || foreign <= FOREIGN_PER_MILLE_MAX;
             let count = work.stop();
             self.drain()?;
             if is_quiet || attempt >= run.repeats {
@@ -194,9 +196,11 @@ fn import_on(data: &Path, file: &Path, source: &str, is_over: &AtomicBool, done:
     while !is_over.load(Ordering::Relaxed) {
         let source = format!("{source}-{}", done.load(Ordering::Relaxed));
         let words = ["import", "touches", &file.display().to_string(), "--source", &source].map(str::to_owned);
-        let mut command = headwater(data, &words);
-        let Ok(mut child) = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
-            return say("an import does not start");
+        let started = headwater(data, &words)
+            .and_then(|mut command| Ok(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?));
+        let mut child = match started {
+            Ok(child) => child,
+            Err(error) => return say(&format!("an import does not start: {error}")),
         };
         let status = loop {
             match child.try_wait() {

@@ -14,13 +14,13 @@ use super::Outcome;
 use super::process::{headwater, run_to_end};
 use super::requests::slug;
 
-/// Makes a data directory with `count` links, `post-1` onwards, and 100 channels' worth of UTM tags on them.
+/// Makes a data directory with `count` links, `post-1` onwards, that carry UTM tags.
 pub(super) fn make(parent: &Path, name: &str, count: u64) -> Outcome<PathBuf> {
     let dir = parent.join(name);
     fs::create_dir_all(&dir)?;
     let command = |line: &str| {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        run_to_end(&mut headwater(&dir, &words))
+        run_to_end(&mut headwater(&dir, &words)?)
     };
     command("channel create linkedin-organic --source linkedin --medium social")?;
     command("campaign create spring-2025")?;

@@ -15,7 +15,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::contenders::{Sync, serve_arguments};
-use super::process::{HEADWATER, Server, free_port, run_to_end};
+use super::process::{Server, free_port, program, run_to_end};
 use super::requests::{Kind, SLUGS, request};
 use super::rounds::Hold;
 use super::steady::is_whole;
@@ -34,6 +34,9 @@ pub(super) struct Instructions {
     /// Count this often, each time in a new process, and compare the median
     #[arg(long, default_value_t = 1)]
     runs: usize,
+    /// Keep what callgrind wrote, one file for each kind of request, for `callgrind_annotate`
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
 }
 
 /// The committed figures.
@@ -54,7 +57,7 @@ pub(super) fn run(command: &Instructions) -> Outcome<()> {
     let mut counts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for number in 0..command.runs.max(1) {
         say(&format!("counting, run {} of {}", number + 1, command.runs.max(1)));
-        for (kind, count) in count()? {
+        for (kind, count) in count(command.keep.as_deref())? {
             counts.entry(kind.name().to_owned()).or_default().push(count);
         }
     }
@@ -104,7 +107,7 @@ fn accept(text: &str, counts: &BTreeMap<String, u64>) -> Outcome<()> {
 }
 
 /// Instructions of one request of every kind.
-fn count() -> Outcome<Vec<(Kind, u64)>> {
+fn count(keep: Option<&Path>) -> Outcome<Vec<(Kind, u64)>> {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let data = fixture::make(dir.path(), "data", SLUGS)?;
     let grind = Grind::start(dir.path(), &data)?;
@@ -118,7 +121,11 @@ fn count() -> Outcome<Vec<(Kind, u64)>> {
         let few = grind.dump()?;
         client.send(kind, MANY)?;
         let many = grind.dump()?;
-        found.push((kind, many.saturating_sub(few) / (MANY - FEW)));
+        if let Some(folder) = keep {
+            fs::create_dir_all(folder)?;
+            fs::copy(&many.file, folder.join(format!("{}.callgrind", kind.name())))?;
+        }
+        found.push((kind, many.total.saturating_sub(few.total) / (MANY - FEW)));
     }
     hold.release();
     Ok(found)
@@ -141,29 +148,29 @@ impl Grind {
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir(data);
         command.args(["--tool=callgrind", "--separate-threads=yes", "--quiet", &prefix]);
         command.arg(format!("--callgrind-out-file={}", out.display()));
-        command.args([HEADWATER, "--set", &format!("data.dir={}", data.display())]);
+        command.args([program()?, "--set".to_owned(), format!("data.dir={}", data.display())]);
         command.args(serve_arguments(Sync::Interval, port));
         let server = Server::start(command, port, &request(Kind::Redirect, 1), dir.join("valgrind.log"))?;
         Ok(Self { server, out, prefix })
     }
 
     /// Writes the counts since the last dump; those of the busiest thread, which is the one that answers.
-    fn dump(&self) -> Outcome<u64> {
+    fn dump(&self) -> Outcome<Dump> {
         let folder = self.out.parent().ok_or("the output has a folder")?;
         for old in self.files(folder)? {
             fs::remove_file(old)?;
         }
         run_to_end(Command::new("callgrind_control").args([&self.prefix, "-d", &self.server.pid().to_string()]))?;
-        let mut most = 0;
+        let mut busiest: Option<Dump> = None;
         for file in self.files(folder)? {
-            let text = fs::read_to_string(file)?;
+            let text = fs::read_to_string(&file)?;
             let total = text.lines().find_map(|l| l.strip_prefix("totals: ").or_else(|| l.strip_prefix("summary: ")));
-            most = most.max(total.and_then(|t| t.trim().parse().ok()).unwrap_or(0));
+            let total = total.and_then(|t| t.trim().parse().ok()).unwrap_or(0);
+            if busiest.as_ref().is_none_or(|b| b.total < total) {
+                busiest = Some(Dump { file, total });
+            }
         }
-        if most == 0 {
-            return Err("callgrind wrote no counts".into());
-        }
-        Ok(most)
+        busiest.filter(|b| b.total > 0).ok_or_else(|| "callgrind wrote no counts".into())
     }
 
     fn files(&self, folder: &Path) -> Outcome<Vec<PathBuf>> {
@@ -176,6 +183,12 @@ impl Grind {
         }
         Ok(list)
     }
+}
+
+/// What one thread executed between two dumps.
+struct Dump {
+    file: PathBuf,
+    total: u64,
 }
 
 /// One connection that waits for each answer.

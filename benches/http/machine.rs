@@ -17,13 +17,13 @@ pub(super) const CLIENT_CORE: &str = "1";
 /// Kernel clock ticks in a second; Linux tells user space 100 on every architecture.
 const TICKS_PER_SECOND: u64 = 100;
 /// Of all processor time in a turn, what others may use: per mille.
-const FOREIGN_PER_MILLE_MAX: u64 = 30;
+pub(super) const FOREIGN_PER_MILLE_MAX: u64 = 30;
 const SYNCS: u32 = 300;
 
 /// Fails when a program is missing, and says where it comes from.
 pub(super) fn require(tool: &str) -> Outcome<()> {
     let found = Command::new("sh").arg("-c").arg(format!("PATH=$PATH:/usr/sbin:/sbin command -v {tool}")).output()?;
-    if found.status.success() { Ok(()) } else { Err(format!("`{tool}` is missing: run ci/install-bench.sh").into()) }
+    if found.status.success() { Ok(()) } else { Err(format!("`{tool}` is missing: run `ci/install.sh bench`").into()) }
 }
 
 /// Lines about the machine and the versions, as name and value.
@@ -119,11 +119,6 @@ impl Usage {
         let available = (elapsed.saturating_mul(TICKS_PER_SECOND * cores) / 1_000).max(1);
         let others = (self.all - earlier.all).saturating_sub(self.own - earlier.own);
         (others + (self.stolen - earlier.stolen)).saturating_mul(1_000) / available
-    }
-
-    /// Whether the machine was as good as ours.
-    pub(super) fn is_quiet_since(&self, earlier: &Self) -> bool {
-        self.foreign_per_mille(earlier) <= FOREIGN_PER_MILLE_MAX
     }
 }
 

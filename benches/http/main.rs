@@ -42,6 +42,9 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     run: Run,
+    /// The binary to measure; the one that Cargo built for the benchmarks if not given
+    #[arg(long, global = true, value_name = "FILE")]
+    program: Option<PathBuf>,
     /// Cargo adds this to every benchmark's arguments
     #[arg(long, global = true, hide = true)]
     bench: bool,
@@ -120,6 +123,9 @@ impl Run {
 #[expect(clippy::print_stderr, reason = "a failure is told on the terminal")]
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(program) = cli.program {
+        process::measure_program(program);
+    }
     let outcome = match cli.command {
         Some(Command::Instructions(command)) => instructions::run(&command),
         Some(Command::Bare(command)) => bare::run(&command),
@@ -137,7 +143,7 @@ fn main() -> ExitCode {
 
 /// The whole run. Fails when the counters do not add up; a missed target is shown, not an error.
 fn measure(run: Run) -> Outcome<()> {
-    for tool in ["nginx", "wrk", "taskset"] {
+    for tool in ["nginx", "wrk", "taskset", "setpriv"] {
         machine::require(tool)?;
     }
     // Below target/, as /tmp may be memory, where a sync costs nothing.

@@ -5,13 +5,13 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::Outcome;
 use super::machine::SERVER_CORE;
 
-/// The program that is measured, in the profile that `cargo bench` builds it with: the release profile.
-pub(super) const HEADWATER: &str = env!("CARGO_BIN_EXE_headwater");
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 const START_MAX: Duration = Duration::from_secs(120);
 const STOP_MAX: Duration = Duration::from_secs(60);
 
@@ -38,24 +38,41 @@ pub(super) struct Memory {
     pub(super) peak: u64,
 }
 
+/// Measures another binary than Cargo's.
+///
+/// What Cargo builds for a benchmark has the release profile, but dependencies with whatever features the crates that
+/// only test ask of them. Figures that are published are of what `cargo build --release` makes.
+pub(super) fn measure_program(path: PathBuf) {
+    // Said once, before anything is measured; the first word holds.
+    let _said_before = PROGRAM.set(path);
+}
+
+/// The program that is measured, as an absolute path.
+pub(super) fn program() -> Outcome<String> {
+    let path = PROGRAM.get_or_init(|| PathBuf::from(env!("CARGO_BIN_EXE_headwater")));
+    let path = fs::canonicalize(path).map_err(|e| format!("--program {}: {e}; build it first", path.display()))?;
+    Ok(path.display().to_string())
+}
+
 /// A port that is free now.
 pub(super) fn free_port() -> Outcome<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// A command that runs on one core.
+/// A command that runs on one core and ends with this program: a server that is stopped at the moment would outlive
+/// an interrupt from the keyboard.
 pub(super) fn pinned(core: &str, program: &str) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", core, program]);
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "taskset", "-c", core, program]);
     command
 }
 
 /// Headwater's command line on a data directory, on the server's core.
-pub(super) fn headwater(data: &Path, arguments: &[String]) -> Command {
-    let mut command = pinned(SERVER_CORE, HEADWATER);
+pub(super) fn headwater(data: &Path, arguments: &[String]) -> Outcome<Command> {
+    let mut command = pinned(SERVER_CORE, &program()?);
     command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(data);
     command.args(["--set".into(), format!("data.dir={}", data.display())]).args(arguments);
-    command
+    Ok(command)
 }
 
 /// Runs a command to its end; its standard output, or its complaint.

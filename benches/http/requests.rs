@@ -77,10 +77,9 @@ pub(super) fn request(kind: Kind, i: u64) -> String {
     }
     format!(
         "GET {} HTTP/1.1\r\nHost: go.example.com\r\nUser-Agent: {}\r\n\
-         Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
+         Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n\
          Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\nReferer: {}\r\n\
-         Cookie: {cookie}\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n\
-         Upgrade-Insecure-Requests: 1\r\n\r\n",
+         Cookie: {cookie}\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n\r\n",
         kind.path(i),
         pick(&USER_AGENTS),
         pick(&REFERERS),

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use headwater::store::Db;
 
 use super::contenders::{self, Sync};
-use super::machine::{Usage, process_micros};
+use super::machine::{FOREIGN_PER_MILLE_MAX, Usage, process_micros};
 use super::process::Server;
 use super::report::{Report, Spread};
 use super::requests::{self, Kind};
@@ -221,20 +221,21 @@ impl Field {
     fn turn(&mut self, run: &Run, group: &Group, contender: &'static str) -> Outcome<Sample> {
         self.turns += 1;
         for attempt in 0..=run.repeats {
-            let (sample, is_quiet) =
+            let (sample, foreign) =
                 self.attempt(run, group, contender).map_err(|e| format!("{contender} in {}: {e}", group.name))?;
-            if is_quiet {
+            if foreign <= FOREIGN_PER_MILLE_MAX {
                 return Ok(sample);
             }
             if attempt == run.repeats {
                 self.noisy += 1;
                 return Ok(sample);
             }
+            say(&format!("others used {} % of the machine: {contender} goes again", foreign / 10));
         }
         Err("no turn was taken".into())
     }
 
-    fn attempt(&self, run: &Run, group: &Group, contender: &str) -> Outcome<(Sample, bool)> {
+    fn attempt(&self, run: &Run, group: &Group, contender: &str) -> Outcome<(Sample, u64)> {
         let server = self.servers.get(contender).ok_or("it was not started")?;
         let file =
             self.files.iter().find(|(kind, _)| *kind == group.kind).map(|(_, f)| f).ok_or("it has no requests")?;
@@ -243,7 +244,7 @@ impl Field {
         let before = if is_ours { Some(Tally::settled(server)?) } else { None };
         let (usage, micros) = (Usage::now(&[server.pid()])?, process_micros(server.pid())?);
         let turn = self.wrk.drive(&server.url("/"), file, group.connections, run.seconds)?;
-        let is_quiet = Usage::now(&[server.pid()])?.is_quiet_since(&usage);
+        let foreign = Usage::now(&[server.pid()])?.foreign_per_mille(&usage);
         let micros = process_micros(server.pid())? - micros;
         let is_missing = group.kind == Kind::Missing;
         if turn.broken > 0 || (turn.status > 0) != is_missing {
@@ -254,7 +255,7 @@ impl Field {
         }
         server.freeze()?;
         let cpu = micros * 1_000 / turn.requests.max(1);
-        Ok((Sample { rate: turn.rate(), p99: turn.p99, cpu }, is_quiet))
+        Ok((Sample { rate: turn.rate(), p99: turn.p99, cpu }, foreign))
     }
 }
 
