@@ -22,6 +22,8 @@ use super::steady::is_whole;
 use super::{Outcome, fixture, machine, say};
 
 const BASELINE: &str = "benches/instructions.toml";
+/// The bare handler among the counts.
+const BARE: &str = "actix-web";
 const WARM_UP: u64 = 300;
 const FEW: u64 = 200;
 const MANY: u64 = 1_200;
@@ -57,8 +59,8 @@ pub(super) fn run(command: &Instructions) -> Outcome<()> {
     let mut counts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for number in 0..command.runs.max(1) {
         say(&format!("counting, run {} of {}", number + 1, command.runs.max(1)));
-        for (kind, count) in count(command.keep.as_deref())? {
-            counts.entry(kind.name().to_owned()).or_default().push(count);
+        for (name, count) in count(command.keep.as_deref())? {
+            counts.entry(name.to_owned()).or_default().push(count);
         }
     }
     let text = fs::read_to_string(BASELINE).map_err(|e| format!("cannot read {BASELINE}: {e}"))?;
@@ -68,6 +70,10 @@ pub(super) fn run(command: &Instructions) -> Outcome<()> {
     for (kind, list) in &mut counts {
         list.sort_unstable();
         let median = list.get(list.len() / 2).copied().unwrap_or(0);
+        if kind == BARE {
+            println!("{kind:9} {median:7} instructions, the share of actix-web in a fixed 302, all runs {list:?}");
+            continue;
+        }
         let known = baseline.instructions.get(kind).copied().unwrap_or(0);
         println!("{kind:9} {median:7} instructions, baseline {known:7}, all runs {list:?}");
         if let Some(fault) = compare(kind, median, known, baseline.tolerance_percent) {
@@ -106,28 +112,30 @@ fn accept(text: &str, counts: &BTreeMap<String, u64>) -> Outcome<()> {
     Ok(())
 }
 
-/// Instructions of one request of every kind.
-fn count(keep: Option<&Path>) -> Outcome<Vec<(Kind, u64)>> {
+/// Instructions of one request of every kind, by name; last the bare handler's, which is compared with nothing.
+fn count(keep: Option<&Path>) -> Outcome<Vec<(&'static str, u64)>> {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let data = fixture::make(dir.path(), "data", SLUGS)?;
-    let grind = Grind::start(dir.path(), &data)?;
+    let port = free_port()?;
+    let mut arguments = vec![program()?, "--set".to_owned(), format!("data.dir={}", data.display())];
+    arguments.extend(serve_arguments(Sync::Interval, port));
+    let grind = Grind::start(dir.path(), port, &arguments)?;
     let hold = Hold::take(fixture::open(&data)?)?;
     let mut found = Vec::new();
     for kind in Kind::ALL {
-        let mut client = Client::connect(&grind.server)?;
-        client.send(kind, WARM_UP)?;
-        grind.dump()?;
-        client.send(kind, FEW)?;
-        let few = grind.dump()?;
-        client.send(kind, MANY)?;
-        let many = grind.dump()?;
+        let (count, many) = grind.count(kind)?;
         if let Some(folder) = keep {
             fs::create_dir_all(folder)?;
             fs::copy(&many.file, folder.join(format!("{}.callgrind", kind.name())))?;
         }
-        found.push((kind, many.total.saturating_sub(few.total) / (MANY - FEW)));
+        found.push((kind.name(), count));
     }
     hold.release();
+    drop(grind);
+    let port = free_port()?;
+    let own = std::env::current_exe()?.display().to_string();
+    let bare = [own, "bare".to_owned(), "--bind".to_owned(), format!("127.0.0.1:{port}")];
+    found.push((BARE, Grind::start(dir.path(), port, &bare)?.count(Kind::Redirect)?.0));
     Ok(found)
 }
 
@@ -139,19 +147,29 @@ struct Grind {
 }
 
 impl Grind {
-    fn start(dir: &Path, data: &Path) -> Outcome<Self> {
+    fn start(dir: &Path, port: u16, server: &[String]) -> Outcome<Self> {
         let out = dir.join("callgrind");
         // The pipes that callgrind_control talks through are named after the user otherwise, of whom it must not depend.
         let prefix = format!("--vgdb-prefix={}", dir.join("vgdb").display());
-        let port = free_port()?;
         let mut command = Command::new("valgrind");
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir(data);
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir(dir);
         command.args(["--tool=callgrind", "--separate-threads=yes", "--quiet", &prefix]);
         command.arg(format!("--callgrind-out-file={}", out.display()));
-        command.args([program()?, "--set".to_owned(), format!("data.dir={}", data.display())]);
-        command.args(serve_arguments(Sync::Interval, port));
+        command.args(server);
         let server = Server::start(command, port, &request(Kind::Redirect, 1), dir.join("valgrind.log"))?;
         Ok(Self { server, out, prefix })
+    }
+
+    /// Instructions of one request, and the dump of [`MANY`] of them.
+    fn count(&self, kind: Kind) -> Outcome<(u64, Dump)> {
+        let mut client = Client::connect(&self.server)?;
+        client.send(kind, WARM_UP)?;
+        self.dump()?;
+        client.send(kind, FEW)?;
+        let few = self.dump()?.total;
+        client.send(kind, MANY)?;
+        let many = self.dump()?;
+        Ok((many.total.saturating_sub(few) / (MANY - FEW), many))
     }
 
     /// Writes the counts since the last dump; those of the busiest thread, which is the one that answers.

@@ -214,7 +214,24 @@ impl Field {
         for server in field.servers.values() {
             server.freeze()?;
         }
+        field.warm_up()?;
         Ok(field)
+    }
+
+    /// A second that is not counted: caches fill, files are made, memory is taken from the system.
+    fn warm_up(&self) -> Outcome<()> {
+        let file = self.file(Kind::Redirect)?;
+        for server in self.servers.values() {
+            server.thaw()?;
+            self.wrk.drive(&server.url("/"), file, 64, 1)?;
+            server.freeze()?;
+        }
+        Ok(())
+    }
+
+    fn file(&self, kind: Kind) -> Outcome<&Path> {
+        let found = self.files.iter().find(|(of, _)| *of == kind);
+        found.map(|(_, file)| file.as_path()).ok_or_else(|| "there is no file of such requests".into())
     }
 
     /// One turn, repeated while others use the machine.
@@ -237,8 +254,7 @@ impl Field {
 
     fn attempt(&self, run: &Run, group: &Group, contender: &str) -> Outcome<(Sample, u64)> {
         let server = self.servers.get(contender).ok_or("it was not started")?;
-        let file =
-            self.files.iter().find(|(kind, _)| *kind == group.kind).map(|(_, f)| f).ok_or("it has no requests")?;
+        let file = self.file(group.kind)?;
         let is_ours = contender != NGINX && contender != ACTIX;
         server.thaw()?;
         let before = if is_ours { Some(Tally::settled(server)?) } else { None };
