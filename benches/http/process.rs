@@ -94,10 +94,10 @@ impl Server {
         while !server.answers(request) {
             if let Some(status) = server.child.try_wait()? {
                 let said = fs::read_to_string(&server.log).unwrap_or_default();
-                return Err(format!("{command:?} ended with {status}: {}", said.trim()).into());
+                return Err(format!("the server ended with {status}: {}", said.trim()).into());
             }
             if begin.elapsed() > START_MAX {
-                return Err(format!("{command:?} does not answer after {} s", START_MAX.as_secs()).into());
+                return Err(format!("the server does not answer after {} s", START_MAX.as_secs()).into());
             }
             std::thread::sleep(Duration::from_millis(1));
         }

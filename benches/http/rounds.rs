@@ -205,7 +205,7 @@ impl Field {
                     report.remark(format!("`always` is left out, as the program does not start with it: {why}"));
                     continue;
                 }
-                Err(why) => return Err(why),
+                Err(why) => return Err(format!("{contender}: {why}").into()),
             }
             if [OS, INTERVAL, ALWAYS].contains(&contender) {
                 field.holds.push(Hold::take(fixture::open(&dir.join(contender))?)?);
