@@ -243,13 +243,13 @@ impl Field {
             if foreign <= FOREIGN_PER_MILLE_MAX {
                 return Ok(sample);
             }
-            if attempt == run.repeats {
+            if attempt == run.repeats && sample.rate > 0 {
                 self.noisy += 1;
                 return Ok(sample);
             }
             say(&format!("others used {} % of the machine: {contender} goes again", foreign / 10));
         }
-        Err("no turn was taken".into())
+        Err(format!("{contender} was not asked a single time in {}: this machine is too busy", group.name).into())
     }
 
     fn attempt(&self, run: &Run, group: &Group, contender: &str) -> Outcome<(Sample, u64)> {
@@ -263,6 +263,11 @@ impl Field {
         let foreign = Usage::now(&[server.pid()])?.foreign_per_mille(&usage);
         let micros = process_micros(server.pid())? - micros;
         let is_missing = group.kind == Kind::Missing;
+        if turn.requests == 0 {
+            // Whoever kept the client from running did not show in a second that it slept through.
+            server.freeze()?;
+            return Ok((Sample { rate: 0, p99: 0, cpu: 0 }, foreign.max(FOREIGN_PER_MILLE_MAX + 1)));
+        }
         if turn.broken > 0 || (turn.status > 0) != is_missing {
             return Err(format!("wrk saw errors: {turn:?}").into());
         }
