@@ -4,13 +4,13 @@
 .DEFAULT_GOAL := help
 # The order of the steps matters (cheapest first), so `make -j` must not run them side by side.
 .NOTPARALLEL:
-.PHONY: help build run demo test check install fmt licences clippy doc pg deny clean
+.PHONY: help build run demo test check install fmt licences clippy doc bench instructions measured pg deny clean
 
 # Arguments for the program: make run ARGS='--help'
 ARGS ?=
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the release binary, target/release/headwater
 	cargo build --release
@@ -42,6 +42,18 @@ clippy:
 
 doc:
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
+
+bench: measured ## Measure the release binary beside nginx and actix-web (ARGS='--help' lists the options)
+	cargo bench --bench http -- --program target/measured/headwater $(ARGS)
+
+instructions: measured ## Count the instructions of one request against benches/instructions.toml (ARGS=--accept takes them)
+	cargo bench --bench http -- instructions --program target/measured/headwater $(ARGS)
+
+# The binary that users get, apart: cargo bench puts one of its own, with test crates' features, in the same place.
+measured:
+	@ci/install.sh bench
+	cargo build --release
+	@install -D target/release/headwater target/measured/headwater
 
 pg: ## Open a shell with the tests' throw-away PostgreSQL
 	@echo 'psql "$$HEADWATER_TEST_PG_URL" looks inside; cargo test runs the tests; exit throws the server away.'

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Sees to it that this machine has what the build and the tests need, and installs what is missing from Debian.
+# `ci/install.sh bench` sees to what `make bench` and `make instructions` need.
 #
 # Looks at the programs themselves first: a machine that has them all is left alone and nothing is asked of the
 # network. Whatever cannot be had is named and fails the run; a test that quietly did not run would look like a pass.
@@ -37,6 +38,18 @@ find_missing() {
     need fonts-dejavu-core has_font
 }
 
+find_missing_for_bench() {
+    missing=()
+    need gcc command -v cc
+    need libc6-dev has_c_headers
+    need perl perl -MFindBin -MIPC::Cmd -MTime::Piece -e 1
+    need nginx-light has_nginx
+    need wrk command -v wrk
+    need valgrind command -v callgrind_control
+    need util-linux command -v taskset
+}
+
+has_nginx() { PATH=$PATH:/usr/sbin:/sbin command -v nginx; }
 has_c_headers() { echo '#include <stdio.h>' | cc -E -x c -; }
 has_font() { [[ -n $(find /usr/share/fonts /usr/local/share/fonts -name '*.ttf' -o -name '*.otf' 2>/dev/null) ]]; }
 
@@ -68,21 +81,42 @@ forbid_main_cluster() {
     echo 'create_main_cluster = false' | "${as_root[@]}" tee "$no_main_cluster" >/dev/null
 }
 
+# The same for nginx, whose package starts a server on port 80: only its program is wanted. A machine that has a policy
+# of its own keeps it.
+no_services=/usr/sbin/policy-rc.d
+forbid_services() {
+    [[ ! -e $no_services ]] || return 0
+    trap '"${as_root[@]}" rm -f "$no_services"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$no_services" >/dev/null
+    "${as_root[@]}" chmod 755 "$no_services"
+}
+
 install_missing() {
     local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 --quiet --yes)
     find_root
     say "installing ${missing[*]}"
-    forbid_main_cluster
+    "$forbid"
     "${as_root[@]}" "${apt[@]}" update >&2 || say 'apt-get update failed; trying with the package lists at hand'
     "${as_root[@]}" "${apt[@]}" install --no-install-recommends "${missing[@]}" >&2 ||
         die "apt-get could not install: ${missing[*]} (its own message is above)"
 }
 
+case ${1-tests} in
+    tests) find=find_missing forbid=forbid_main_cluster ;;
+    bench) find=find_missing_for_bench forbid=forbid_services ;;
+    *) die "unknown purpose '$1': it is 'tests', which is the default, or 'bench'" ;;
+esac
+
 require_rust
-find_missing
+"$find"
 [[ ${#missing[@]} -eq 0 ]] && exit 0
 command -v apt-get >/dev/null ||
     die "missing, by the names of their Debian packages: ${missing[*]}. There is no apt-get here: install them by hand"
+had_nginx=$(has_nginx || true)
 install_missing
-find_missing
+# Nor shall a server that nobody asked for start at the next boot.
+if [[ $find == find_missing_for_bench && -z $had_nginx ]] && command -v systemctl >/dev/null; then
+    "${as_root[@]}" systemctl disable nginx >/dev/null 2>&1 || true
+fi
+"$find"
 [[ ${#missing[@]} -eq 0 ]] || die "still missing after apt-get: ${missing[*]}"

@@ -141,16 +141,27 @@ pub(super) fn page_of(address: &str, max: usize) -> Option<String> {
     clean(&(host + path), max).map(Cow::into_owned)
 }
 
+/// Host and path of an address.
 fn split_address(address: &str) -> Option<(Cow<'_, str>, &str)> {
-    let (_, rest) = address.trim().split_once("://")?;
-    let authority = rest.split(['/', '?', '#', '\\']).next()?;
-    let path = rest.get(authority.len()..)?.split(['?', '#']).next().unwrap_or_default();
-    let host_and_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match host_and_port.strip_prefix('[') {
-        Some(v6) => v6.split(']').next()?,
-        None => host_and_port.split(':').next()?,
+    // By bytes: all that is sought is ASCII, and every click passes here.
+    let bytes = address.as_bytes();
+    let start = bytes.windows(3).position(|w| w == b"://")? + 3;
+    let end_of = |from: usize, ends: &[u8]| {
+        bytes.iter().skip(from).position(|b| ends.contains(b)).map_or(bytes.len(), |len| from + len)
     };
-    let legal = (1..=HOST_LEN_MAX).contains(&host.len()) && !host.chars().any(|c| c.is_control() || c.is_whitespace());
+    let path_at = end_of(start, b"/?#\\");
+    let path = address.get(path_at..end_of(path_at, b"?#"))?;
+    let authority = address.get(start..path_at)?;
+    let host_at = authority.bytes().rposition(|b| b == b'@').map_or(0, |at| at + 1);
+    let host_and_port = authority.get(host_at..)?;
+    let host_end = match host_and_port.as_bytes().first() {
+        Some(b'[') => host_and_port.bytes().position(|b| b == b']')?,
+        _ => host_and_port.bytes().position(|b| b == b':').unwrap_or(host_and_port.len()),
+    };
+    let host = host_and_port.get(..host_end)?.trim_start_matches('[');
+    let is_plain = host.bytes().all(|b| b.is_ascii_graphic());
+    let legal = (1..=HOST_LEN_MAX).contains(&host.len())
+        && (is_plain || !host.chars().any(|c| c.is_control() || c.is_whitespace()));
     let is_lower = !host.bytes().any(|b| b.is_ascii_uppercase());
     legal.then(|| (if is_lower { host.into() } else { host.to_ascii_lowercase().into() }, path))
 }

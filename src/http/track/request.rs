@@ -19,7 +19,7 @@ pub(super) fn random() -> Random {
     Random { touch: rand::random(), visitor: rand::random() }
 }
 
-/// Reads a request's headers. A header that is no ASCII text reads as absent.
+/// Reads a request's headers. A header that is no UTF-8 text reads as absent.
 pub(super) fn client<'a>(head: &'a RequestHead, state: &State) -> Client<'a> {
     let mut client = Client {
         user_agent: None,
@@ -42,8 +42,8 @@ pub(super) fn client<'a>(head: &'a RequestHead, state: &State) -> Client<'a> {
             "cookie" => client.visitor_cookie = client.visitor_cookie.or_else(|| visitor(value)),
             "sec-gpc" => client.gpc = value == "1",
             "dnt" => client.dnt = value == "1",
-            "sec-fetch-dest" => client.navigation |= says(value, &["document"]),
-            "sec-fetch-mode" => client.navigation |= says(value, &["navigate"]),
+            "sec-fetch-dest" => client.navigation |= value == "document",
+            "sec-fetch-mode" => client.navigation |= value == "navigate",
             "sec-purpose" | "purpose" | "x-moz" | "x-purpose" => {
                 client.prefetch |= says(value, &["prefetch", "preview", "prerender"]);
             }
@@ -69,7 +69,8 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 }
 
 fn text(value: &HeaderValue) -> Option<&str> {
-    value.to_str().ok()
+    // Not `to_str`, which looks at each byte by itself; what a record keeps is cleaned of control characters later.
+    std::str::from_utf8(value.as_bytes()).ok()
 }
 
 fn says(value: &HeaderValue, words: &[&str]) -> bool {
