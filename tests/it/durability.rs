@@ -43,14 +43,14 @@ pub(crate) fn wait_until(what: &str, seconds: u64, mut is_so: impl FnMut() -> bo
 }
 
 /// A data directory with a link `/known` and a key for conversions.
-struct Site {
-    dir: tempfile::TempDir,
-    url: String,
-    key: String,
+pub(crate) struct Site {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) url: String,
+    pub(crate) key: String,
 }
 
 impl Site {
-    fn new(url: &str) -> Self {
+    pub(crate) fn new(url: &str) -> Self {
         let dir = tempfile::tempdir().expect("dir");
         let run = |arguments: &[&str]| binary::run_ok(dir.path(), url, arguments);
         run(&["channel", "create", "newsletter", "--source", "newsletter", "--medium", "email"]);
@@ -71,7 +71,7 @@ impl Site {
     }
 
     /// The database, opened beside the server or after it.
-    fn db(&self) -> Db {
+    pub(crate) fn db(&self) -> Db {
         let options = DbOptions {
             url: self.url.clone(),
             data_dir: self.dir.path().join("data"),
@@ -133,7 +133,7 @@ macro_rules! rows {
     };
 }
 
-fn stored_clicks(db: &Db) -> Vec<Uuid> {
+pub(crate) fn stored_clicks(db: &Db) -> Vec<Uuid> {
     let rows: Vec<Id> = rows!(db, "SELECT id FROM touches");
     rows.iter().map(|r| Uuid::from_slice(&r.id).expect("uuid")).collect()
 }
@@ -305,16 +305,16 @@ fn stopped_politely(backend: Backend) {
 }
 
 /// A PostgreSQL server of this test's own, that it may take away.
-struct OwnPostgres {
+pub(crate) struct OwnPostgres {
     child: Child,
     /// The server lives as long as this is open.
     stdin: Option<ChildStdin>,
-    url: String,
+    pub(crate) url: String,
     ctl: PathBuf,
 }
 
 impl OwnPostgres {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/with-postgres.sh");
         let tell = "echo \"$HEADWATER_TEST_PG_URL\"; echo \"$HEADWATER_TEST_PG_CTL\"; read -r _";
         let mut child = Command::new(script)
@@ -330,7 +330,7 @@ impl OwnPostgres {
         Self { child, stdin, url, ctl }
     }
 
-    fn ctl(&self, verb: &str) {
+    pub(crate) fn ctl(&self, verb: &str) {
         assert!(Command::new(&self.ctl).arg(verb).status().expect("ctl").success(), "{verb}");
     }
 }

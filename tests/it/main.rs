@@ -38,6 +38,8 @@ mod start_up;
 #[cfg(test)]
 mod surface;
 #[cfg(test)]
+mod torture;
+#[cfg(test)]
 mod tracking;
 #[cfg(test)]
 mod ui;
