@@ -180,6 +180,17 @@ impl Target {
     }
 }
 
+/// One connection to a database that is there already; nothing is made or migrated.
+pub(super) fn connect_to_look(options: &DbOptions) -> Result<Conn, StoreError> {
+    let target = Target::of(options)?;
+    match &target {
+        Target::Sqlite(path) if !Path::new(path).exists() => {
+            Err(StoreError::Unavailable(format!("the SQLite file {path} does not exist")))
+        }
+        _ => target.connect(Access::ReadOnly),
+    }
+}
+
 /// Points `verify-ca` and `verify-full` at the system's root certificates: the bundled OpenSSL does not know where they are.
 fn with_system_roots(url: &str) -> String {
     if !url.contains("sslmode=verify-") || url.contains("sslrootcert=") {

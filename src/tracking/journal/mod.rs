@@ -48,6 +48,7 @@
 mod checkpoint;
 mod counters;
 mod format;
+mod inspect;
 mod log;
 mod quarantine;
 mod reader;
@@ -68,6 +69,7 @@ use std::time::Duration;
 pub(in crate::tracking) use counters::add;
 pub use counters::{CounterValues, Counters};
 pub use format::{RECORD_LEN_MAX, Record};
+pub use inspect::{Inspection, Quarantined, inspect};
 pub(in crate::tracking) use reader::EndView;
 pub use reader::Reader;
 
