@@ -62,7 +62,7 @@ impl Site {
         Self { url: url.to_owned(), key, dir }
     }
 
-    fn start(&self, settings: &[&str]) -> Process {
+    pub(crate) fn start(&self, settings: &[&str]) -> Process {
         let mut command = binary::command(self.dir.path(), &self.url, &["serve", "--set", "log.level=error"]);
         for setting in settings {
             command.args(["--set", setting]);
@@ -148,7 +148,7 @@ fn touch_of(click: &str) -> Uuid {
 }
 
 /// Every answered click is stored once; answers where `in_flight` more may be that nobody got the answer of.
-fn assert_all_stored(db: &Db, answered: &[String], in_flight: usize) {
+pub(crate) fn assert_all_stored(db: &Db, answered: &[String], in_flight: usize) {
     let stored = stored_clicks(db);
     let distinct: BTreeSet<Uuid> = stored.iter().copied().collect();
     assert_eq!(distinct.len(), stored.len(), "a click is stored twice");
@@ -227,7 +227,7 @@ impl Traffic {
 }
 
 /// One click of a browser; nothing if nobody answers.
-fn click(client: &Client) -> Option<String> {
+pub(crate) fn click(client: &Client) -> Option<String> {
     let reply = client.try_send("GET", "/known", &crate::support::client::browser_headers(), b"")?;
     assert_eq!(reply.status, 302, "{}", reply.text);
     Some(click_id(&reply.header("location")))
@@ -248,7 +248,7 @@ fn post_event(client: &Client, n: usize) -> Option<()> {
     (reply.status != 503).then_some(())
 }
 
-fn wait_settled(client: &Client, seconds: u64) {
+pub(crate) fn wait_settled(client: &Client, seconds: u64) {
     wait_until("every click is settled", seconds, || counters(client)("touches_pending") == 0);
 }
 

@@ -254,3 +254,34 @@ fn every_answered_click_is_accounted_for_on_sqlite() {
 fn every_answered_click_is_accounted_for_on_postgres() {
     torture(Backend::Postgres);
 }
+
+/// Stops under load, with the same port taken by the next process at once, as a service manager restarts: every request
+/// is answered in the end, every answered click is stored, and only what was under way at a stop has to be asked again.
+fn restarted_under_load(backend: Backend) {
+    let mut draw = Draw::new(rand::random());
+    let postgres = (backend == Backend::Postgres).then(OwnPostgres::start);
+    let mut bench = Bench::new(postgres, 0, &mut draw);
+    for life in 0..4 {
+        bench.start("interval", &[]);
+        bench.wait_answered(draw.between(50, 400));
+        bench.stop();
+        let left = segments::segments(&bench.journal());
+        assert!(left.is_empty(), "a process that ended well has loaded everything: {left:?}");
+        let (_, broken_off) = bench.load.of(life);
+        // Those that were under way, and once more for connections that came while the listener closed.
+        assert!(broken_off <= 2 * load::IN_FLIGHT, "{broken_off} requests broke off at one stop");
+    }
+    bench.drain();
+    let tally = account::settle(bench);
+    eprintln!("torture: restarts: {tally:?}");
+}
+
+#[test]
+fn restarted_under_load_on_sqlite() {
+    restarted_under_load(Backend::Sqlite);
+}
+
+#[test]
+fn restarted_under_load_on_postgres() {
+    restarted_under_load(Backend::Postgres);
+}

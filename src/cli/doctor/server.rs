@@ -9,7 +9,7 @@ use super::{Findings, span};
 use crate::config::Config;
 
 /// A server that takes longer to tell its counters is not well.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// More than this many touches are not under way at one moment.
 const UNDER_WAY: u64 = 100_000;
 
