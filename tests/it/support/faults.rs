@@ -1,4 +1,6 @@
 //! A disk that fails, for one process: the shim `faults.c` with its odds, its counters and its log of syncs.
+//!
+//! Linux with the GNU C library, like the rest of these tests.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
