@@ -79,13 +79,15 @@ fn snapshot(dir: &Path) -> Vec<(String, Vec<u8>)> {
 fn beside_a_server(backend: Backend) {
     let db = TestDb::new(backend);
     let site = Site::new(db.url());
-    let mut process = site.start(&[]);
+    // A budget that every disk has room for.
+    let budget = "journal.max_bytes=67108864";
+    let mut process = site.start(&[budget]);
     let client = process.client("");
     for _ in 0..30 {
         click(&client).expect("an answer");
     }
     wait_settled(&client, 30);
-    let said = doctor(&site, &[&bind_of(&process)]);
+    let said = doctor(&site, &[budget, &bind_of(&process)]);
     assert_eq!((said.code, said.json["verdict"].as_str()), (0, Some("ok")), "{}", said.text);
     said.assert("counters", "ok", "answered 30 = journaled 30 + unrecorded 0");
     said.assert("counters", "ok", "stored 30 + duplicate 0 + quarantined 0 + pending 0");
@@ -105,7 +107,7 @@ fn beside_a_server(backend: Backend) {
 
     assert_eq!(terminate(&mut process), Some(0));
     let before = snapshot(&site.dir.path().join("data"));
-    let said = doctor(&site, &[]);
+    let said = doctor(&site, &[budget]);
     assert_eq!(said.code, 1, "no server runs: {}", said.text);
     said.assert("server", "warn", "none answers");
     assert_eq!(snapshot(&site.dir.path().join("data")), before, "it changes nothing");

@@ -19,7 +19,7 @@ const CLOCK_FAR_BEHIND_MS: i64 = 60_000;
 pub(super) fn look(config: &Config, clock: &dyn Clock, findings: &mut Findings) -> bool {
     let name = database_name(&config.database.url);
     let options = DbOptions {
-        url: config.database.url.clone(),
+        url: with_time_limit(&config.database.url),
         data_dir: config.data.dir.clone(),
         connections: 1,
         wait: Duration::from_millis(config.database.wait_ms),
@@ -45,6 +45,14 @@ pub(super) fn look(config: &Config, clock: &dyn Clock, findings: &mut Findings) 
         Err(why) => findings.fail("clock", format!("the ledger cannot be read: {why}"), "see `database`"),
     }
     is_writable
+}
+
+/// A host that swallows packets would hold the doctor up for minutes; five seconds tell as much.
+fn with_time_limit(url: &str) -> String {
+    if !url.trim().starts_with("postgres") || url.contains("connect_timeout=") {
+        return url.to_owned();
+    }
+    format!("{url}{}connect_timeout=5", if url.contains('?') { '&' } else { '?' })
 }
 
 fn migrations(name: &str, found: &mut AsItIs, findings: &mut Findings) -> bool {
@@ -139,5 +147,19 @@ fn ledger(horizon: UtcMillis, now: UtcMillis, findings: &mut Findings) {
         findings.warn("clock", about, remedy);
     } else {
         findings.fail("clock", about, remedy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_time_limit;
+
+    #[test]
+    fn only_an_address_without_a_time_limit_gets_one() {
+        assert_eq!(with_time_limit("postgres://h/d"), "postgres://h/d?connect_timeout=5");
+        assert_eq!(with_time_limit("postgres://h/d?a=b"), "postgres://h/d?a=b&connect_timeout=5");
+        for same in ["", "sqlite:x.db", "postgres://h/d?connect_timeout=60"] {
+            assert_eq!(with_time_limit(same), same);
+        }
     }
 }

@@ -52,12 +52,36 @@ pub(super) const ALL_DAMAGE: [Damage; 9] = [
 /// What the bench has destroyed, so that the account knows whose doing a loss is.
 #[derive(Debug, Default)]
 pub(super) struct Destroyed {
-    /// Whole records of which the bench took bytes away: they may be gone.
+    /// Records of which the bench took bytes away: they may be gone.
     pub(super) gone: Vec<Vec<u8>>,
-    /// Records before and after the bench flipped bits: they must be in quarantine.
+    /// Records as they were written, and as they stand now that the bench has flipped bits: they must be in quarantine.
     pub(super) flipped: Vec<(Vec<u8>, Vec<u8>)>,
     /// Records behind a flipped length.
     pub(super) behind_length: Vec<Vec<u8>>,
+}
+
+impl Destroyed {
+    /// Takes a stretch of records away. One whose id had been flipped before is known by what it was.
+    fn take(&mut self, stretch: &[u8]) {
+        let was = self.flipped.iter().filter(|(_, now)| place_of(stretch, now).is_some()).map(|(was, _)| was.clone());
+        self.gone.extend(was);
+        self.gone.push(stretch.to_vec());
+    }
+
+    /// Flips bits of a record, perhaps of one that had been hit before.
+    fn flip(&mut self, before: &[u8], after: &[u8]) {
+        for (_, now) in &mut self.flipped {
+            if let Some(at) = place_of(before, now) {
+                let len = now.len();
+                *now = after[at..at + len].to_vec();
+            }
+        }
+        self.flipped.push((before.to_vec(), after.to_vec()));
+    }
+}
+
+fn place_of(stretch: &[u8], part: &[u8]) -> Option<usize> {
+    if part.len() > stretch.len() { None } else { stretch.windows(part.len()).position(|w| w == part) }
 }
 
 /// Segments, oldest first.
@@ -135,8 +159,13 @@ fn tail(bytes: &[u8], draw: &mut Draw) -> Vec<u8> {
 
 /// Truncates; what the cut runs through or leaves out is gone.
 fn keep_until(path: &Path, bytes: &[u8], at: usize, destroyed: &mut Destroyed) {
-    destroyed.gone.extend(frames(bytes).iter().filter(|f| f.1 > at).map(|&(from, to)| bytes[from..to].to_vec()));
+    destroyed.take(&bytes[begin_of(&frames(bytes), at)..]);
     fs::write(path, &bytes[..at.min(bytes.len())]).expect("segment");
+}
+
+/// Where the record begins that has a byte at `at`.
+fn begin_of(frames: &[(usize, usize)], at: usize) -> usize {
+    frames.iter().find(|f| f.0 <= at && at < f.1).map_or(at, |f| f.0)
 }
 
 fn flip(path: &Path, blow: Damage, draw: &mut Draw, destroyed: &mut Destroyed) {
@@ -160,10 +189,9 @@ fn flip(path: &Path, blow: Damage, draw: &mut Draw, destroyed: &mut Destroyed) {
             _ => from + HEAD + draw.below((to - from - HEAD) as u64) as usize,
         };
         bytes[at] ^= 1 << draw.below(8);
-        destroyed.flipped.push((before, bytes[from..to].to_vec()));
+        destroyed.flip(&before, &bytes[from..to]);
         if blow == Damage::Length {
-            let behind = list.iter().filter(|f| f.0 > from).map(|&(from, to)| bytes[from..to].to_vec());
-            destroyed.behind_length.extend(behind);
+            destroyed.behind_length.push(bytes[to..].to_vec());
         }
     }
     fs::write(path, bytes).expect("segment");
@@ -181,8 +209,10 @@ pub(super) fn cut_power(journal: &Path, synced: &BTreeMap<String, Synced>, draw:
         let mut ranges: Vec<(usize, usize)> =
             known.lost.iter().map(|&(a, b)| (a as usize, (b as usize).min(len))).collect();
         ranges.push((end, len));
-        let is_hit = |f: &&(usize, usize)| ranges.iter().any(|r| f.0 < r.1 && r.0 < f.1);
-        destroyed.gone.extend(list.iter().filter(is_hit).map(|&(from, to)| bytes[from..to].to_vec()));
+        for &(from, to) in &ranges {
+            let last = list.iter().find(|f| f.0 < to && to <= f.1).map_or(to, |f| f.1);
+            destroyed.take(&bytes[begin_of(&list, from)..last]);
+        }
         for (from, to) in &ranges {
             bytes[*from..*to].fill(0);
         }
