@@ -82,6 +82,7 @@ fn every_kind() -> Vec<Round> {
         round(Trouble::DatabaseAway, End::InTrouble),
         damaged(End::Kill, &[Damage::Checksum, Damage::Tail, Damage::HalfSegment]),
         round(Trouble::Syncs, End::PowerCut),
+        round(Trouble::Nothing, End::PowerCut),
         round(Trouble::Writes, End::Stop),
         damaged(End::PowerCut, &[Damage::CheckpointGone]),
         round(Trouble::Budget, End::Kill),
@@ -194,7 +195,7 @@ fn end_trouble(bench: &mut Bench, trouble: Trouble, draw: &mut Draw, is_dead: bo
     bench.may_refuse = false;
 }
 
-/// The sync modes that this binary knows.
+/// The sync modes that this binary knows, the strongest promise last.
 fn sync_modes() -> Vec<String> {
     let dir = tempfile::tempdir().expect("dir");
     let is_known = |mode: &str| {
@@ -211,8 +212,12 @@ fn epoch(backend: Backend, seed: u64, rounds: impl FnOnce(&mut Draw) -> Vec<Roun
     let mut bench = Bench::new(postgres, seed, &mut draw);
     let modes = sync_modes();
     let offset = draw.below(modes.len() as u64) as usize;
+    let (mut power_cuts, strongest) = (0, modes.len() - 1);
     for (number, round) in rounds(&mut draw).iter().enumerate() {
-        let sync = &modes[(offset + number) % modes.len()];
+        power_cuts += usize::from(round.end == End::PowerCut);
+        // The first two power cuts meet the mode that promises most, with failing syncs and without.
+        let meets_strongest = round.end == End::PowerCut && power_cuts <= 2;
+        let sync = &modes[if meets_strongest { strongest } else { (offset + number) % modes.len() }];
         eprintln!("torture: round {number}: {round:?}, sync {sync}");
         run(&mut bench, round, sync, &mut draw);
     }
