@@ -121,21 +121,15 @@ fn print(findings: &Findings, as_json: bool) {
     }
 }
 
-/// A number of bytes for people.
-#[expect(clippy::float_arithmetic, reason = "one decimal for people; nothing is computed from it")]
+/// A number of bytes for people, to one decimal.
 fn bytes(n: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if n < 1024 {
-        return format!("{n} bytes");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "one decimal is printed")]
-    let mut value = n as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let (mut tenths, mut unit) = (u128::from(n) * 10, 0);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths = (tenths + 512) / 1_024;
         unit += 1;
     }
-    format!("{value:.1} {}", UNITS[unit])
+    if unit == 0 { format!("{n} bytes") } else { format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]) }
 }
 
 /// A span of milliseconds for people.

@@ -41,7 +41,6 @@ where
     Ok(list.iter().map(|m| m.name().version().to_string()).collect())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 fn failed(why: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
     StoreError::Other(format!("migration failed: {why}"))
 }

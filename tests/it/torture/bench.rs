@@ -215,7 +215,7 @@ impl Bench {
         let pid = child.id().to_string();
         assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
         let status: ExitStatus = until("the process ends", 60, || child.try_wait().expect("wait"));
-        assert_eq!(status.code(), Some(0), "{}", self.log_tail());
+        assert_eq!(status.code(), Some(0), "{status}: {}", self.log_tail());
         self.reaped();
     }
 
