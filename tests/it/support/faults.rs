@@ -139,7 +139,7 @@ fn shim() -> &'static Path {
             .output()
             .expect("cc runs");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        // Named anew for each run, so that none replaces what another has loaded; the name goes with the run.
+        // Named anew for each run, so that none replaces what another has loaded: 20 kB each, until `make clean`.
         made
     })
 }
