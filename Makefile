@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # The order of the steps matters (cheapest first), so `make -j` must not run them side by side.
 .NOTPARALLEL:
-.PHONY: help build run demo test check install fmt licences clippy doc bench instructions measured pg deny clean
+.PHONY: help build run demo test torture check install fmt licences clippy doc bench instructions measured pg deny clean
 
 # Arguments for the program: make run ARGS='--help'
 ARGS ?=
@@ -25,6 +25,13 @@ demo: ## Run the server on made-up data (ARGS='…' for its options)
 # outgrown, which the build would mend in silence.
 test: install fmt licences clippy doc ## Run everything that must pass, on SQLite and PostgreSQL
 	ci/with-postgres.sh cargo test
+
+# Rounds of the same torture that `make test` has a short form of. A failing epoch prints its seed.
+SECONDS = 600
+SEED ?=
+torture: ## Kill the server on a failing disk for SECONDS=600 and account for every click (SEED=… repeats)
+	HEADWATER_TORTURE_SECONDS=$(SECONDS) HEADWATER_TORTURE_SEED=$(SEED) ci/with-postgres.sh \
+		cargo test --test it torture::every_answered_click -- --nocapture --test-threads=1
 
 check: fmt clippy doc ## Only formatting, lints and documentation
 

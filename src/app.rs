@@ -130,6 +130,7 @@ pub fn serve(core: Core, clock: Arc<dyn Clock>, on_start: impl FnOnce(&Started))
             "the writer did not finish in time; what is left is in the journal and will be loaded at the next start"
         );
     }
+    state.db.close(deadline);
     outcome
 }
 
@@ -199,7 +200,7 @@ fn journal_options(config: &Config) -> Options {
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM and takes readiness back before the listener closes.
+/// Waits for Ctrl-C or SIGTERM, and takes readiness back so long before the listener closes that load balancers notice.
 async fn not_ready_on_signal(state: Data<State>) {
     use actix_web::rt::signal::unix::{SignalKind, signal};
     let interrupt = actix_web::rt::signal::ctrl_c();
@@ -210,6 +211,7 @@ async fn not_ready_on_signal(state: Data<State>) {
         Err(_unavailable) => drop(interrupt.await),
     }
     state.is_ready.store(false, Ordering::Relaxed);
+    actix_web::rt::time::sleep(Duration::from_millis(state.config.server.unready_ms)).await;
 }
 
 /// Makes the data directory for its owner alone.

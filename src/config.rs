@@ -52,6 +52,8 @@ pub struct Server {
     pub workers: usize,
     /// Deadline of a stop.
     pub shutdown_ms: u64,
+    /// From not being ready to accepting no more.
+    pub unready_ms: u64,
 }
 
 /// Where files live.

@@ -9,7 +9,8 @@ use crate::domain::fault::Fault;
 
 /// Starts logging to standard error. A second call in one process changes nothing.
 pub fn start(log: &Log) -> Result<(), Fault> {
-    let filter = EnvFilter::try_new(&log.level).map_err(|e| {
+    // One line for each malformed request would let anybody fill the disk.
+    let filter = EnvFilter::try_new(format!("actix_http=off,{}", log.level)).map_err(|e| {
         Fault::new(
             "log.level",
             "config-value",

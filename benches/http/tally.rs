@@ -99,7 +99,9 @@ impl Tally {
     }
 
     fn all_ended(&self) -> Outcome<()> {
-        let known = self.get("touches_journaled_total")? + self.get("touches_replayed_total")?;
+        let known = self.get("touches_journaled_total")?
+            + self.get("touches_replayed_total")?
+            + self.get("touches_rewritten_total")?;
         let ended = self.stored()? + self.get("touches_duplicate_total")? + self.get("touches_quarantined_total")?;
         if known != ended {
             return Err(format!("{known} touches were journaled, but only {ended} ended somewhere").into());

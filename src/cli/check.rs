@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context) -> Result<(), CliError> {
 }
 
 /// The database without user and password.
-fn database_name(url: &str) -> String {
+pub(super) fn database_name(url: &str) -> String {
     if url.is_empty() {
         return "SQLite in the data directory".into();
     }

@@ -5,6 +5,7 @@ mod channel;
 mod check;
 mod cost;
 mod demo;
+mod doctor;
 mod endpoint;
 mod import;
 mod key;
@@ -62,6 +63,10 @@ enum Command {
     Demo,
     /// Check the configuration and the database, and print what is in force
     Check,
+    /// Look for what is wrong, beside a server that runs or not, and change nothing
+    ///
+    /// Exits with 0 when all is well, 1 with warnings, 2 with a failure.
+    Doctor,
     /// People who sign in
     #[command(subcommand)]
     User(user::User),
@@ -162,11 +167,12 @@ impl Context {
     }
 }
 
-/// Runs the program; the exit code is 0, 1 for a failure, or 2 for a command line that cannot be read.
+/// Runs the program; the exit code is 0, 1 for a failure, or 2 for a command line that cannot be read. `doctor` has
+/// codes of its own.
 pub fn main() -> ExitCode {
     let cli = Cli::parse_from(crate::config::arguments());
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             report_failure(&error);
             ExitCode::FAILURE
@@ -179,15 +185,21 @@ fn report_failure(error: &CliError) {
     eprintln!("error: {error}");
 }
 
-fn run(cli: Cli) -> Result<(), CliError> {
+fn run(cli: Cli) -> Result<ExitCode, CliError> {
     let mut overrides = cli.global.set;
     if matches!(cli.command, Some(Command::Demo)) {
         demo::add_overrides(&mut overrides);
     }
-    let config = Config::load(cli.global.config.as_deref(), &overrides)?;
+    let config = Config::load(cli.global.config.as_deref(), &overrides);
+    if matches!(cli.command, Some(Command::Doctor)) {
+        return Ok(doctor::run(config.map_err(CliError::from), &SystemClock, cli.global.json));
+    }
+    let config = config?;
     crate::telemetry::start(&config.log)?;
     let context = Context { config, json: cli.global.json, clock: Arc::new(SystemClock) };
     match cli.command.unwrap_or(Command::Serve) {
+        // It has run: unlike the others it does not stop at a configuration that cannot be read.
+        Command::Doctor => Ok(()),
         Command::Serve => serve::run(context),
         Command::Demo => demo::run(context),
         Command::Check => check::run(&context),
@@ -203,6 +215,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Report(command) => report::run(&context, command),
         Command::Settings(command) => settings::run(&context, command),
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

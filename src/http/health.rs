@@ -1,14 +1,20 @@
 //! Liveness, readiness, metrics.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::auth::{self, Scope};
+use super::metrics::JournalSpace;
 use super::problem::Problem;
 use super::state::State;
 use crate::store::deliveries;
+
+/// How long health and metrics wait for the database: they are asked most when it is away, by probes that wait for
+/// few seconds, while `database.wait_ms` is made for people.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The process lives.
 pub(super) async fn healthz() -> HttpResponse {
@@ -17,7 +23,8 @@ pub(super) async fn healthz() -> HttpResponse {
 
 /// The process wants requests and its database answers.
 pub(super) async fn readyz(state: Data<State>) -> HttpResponse {
-    let answers = state.db.read(crate::store::Conn::ping).await.is_ok();
+    let asked = tokio::time::timeout(DATABASE_PATIENCE, state.db.read(crate::store::Conn::ping)).await;
+    let answers = matches!(asked, Ok(Ok(())));
     match (state.is_ready.load(Ordering::Relaxed), answers) {
         (true, true) => HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ready\n"),
         (false, _) => HttpResponse::ServiceUnavailable().body("stopping\n"),
@@ -32,8 +39,12 @@ pub(super) async fn metrics(request: HttpRequest, state: Data<State>) -> Result<
         auth::require(&request, &[Scope::MetricsRead]).await?;
     }
     // Metrics must not fail because the database is away: that is when they are read.
-    let items = state.db.read(deliveries::counts).await.unwrap_or_default();
-    let text = state.metrics.render(&state.journal.counters().values(), state.journal.disk_bytes(), &items);
+    let items = match tokio::time::timeout(DATABASE_PATIENCE, state.db.read(deliveries::counts)).await {
+        Ok(Ok(items)) => items,
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    };
+    let space = JournalSpace { used: state.journal.disk_bytes(), budget: state.config.journal.max_bytes };
+    let text = state.metrics.render(&state.journal.counters().values(), space, &items);
     Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
 }
 

@@ -1,4 +1,11 @@
 //! Counters, and their Prometheus form.
+//!
+//! # The order of reading
+//!
+//! A scrape reads while clicks come in. Each is counted as answered first, then as journaled or unrecorded, then as
+//! stored, duplicate or quarantined; a scrape reads in the opposite order. So at any moment *answered* is at least
+//! *journaled + unrecorded*, by what is under way and what came in between the two looks, and *pending* is never
+//! understated. Where nothing is under way, both equations hold exactly.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,14 +32,24 @@ pub struct Metrics {
     pub deliveries_refused: AtomicU64,
 }
 
+/// The journal's segments on disk, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalSpace {
+    /// What they hold, loaded or not.
+    pub used: u64,
+    /// What they may hold: `journal.max_bytes`.
+    pub budget: u64,
+}
+
 impl Metrics {
     /// Adds one to a counter.
     pub fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The exposition text. `items` are the verdicts on deliveries, absent while the database is away.
-    pub fn render(&self, journal: &CounterValues, journal_bytes: u64, items: &[(Verdict, i64)]) -> String {
+    /// The exposition text. `journal` was read before this call (see the order of reading). `items` are the verdicts on
+    /// deliveries, absent while the database is away.
+    pub fn render(&self, journal: &CounterValues, space: JournalSpace, items: &[(Verdict, i64)]) -> String {
         let mut registry = Registry::with_prefix("headwater");
         let mut counter = |name: &str, help: &str, value: u64| {
             let metric: Counter = Counter::default();
@@ -48,10 +65,15 @@ impl Metrics {
         counter("clicks_unrecorded", "Answered touches that could not be written to the journal", journal.unrecorded);
         counter(
             "touches_journaled",
-            "Touches in the journal: journaled + replayed = stored + duplicate + quarantined + pending",
+            "Touches in the journal: journaled + replayed + rewritten = stored + duplicate + quarantined + pending",
             journal.journaled,
         );
         counter("touches_replayed", "Touches that an earlier process left in the journal", journal.replayed);
+        counter(
+            "touches_rewritten",
+            "Touches written once more as their segment could not be synced",
+            journal.rewritten,
+        );
         counter("touches_stored", "Touches stored in the database", journal.stored);
         counter("touches_duplicate", "Touches that were stored already", journal.duplicate);
         counter("touches_quarantined", "Touches set aside with a reason", journal.quarantined);
@@ -78,7 +100,12 @@ impl Metrics {
         gauge(
             "journal_bytes",
             "Bytes of the journal's segments, against journal.max_bytes",
-            i64::try_from(journal_bytes).unwrap_or(i64::MAX),
+            i64::try_from(space.used).unwrap_or(i64::MAX),
+        );
+        gauge(
+            "journal_budget_bytes",
+            "What the journal's segments may hold: journal.max_bytes; beyond it clicks are answered and unrecorded",
+            i64::try_from(space.budget).unwrap_or(i64::MAX),
         );
         for (verdict, count) in items {
             gauge(&format!("delivery_items_{verdict}"), "Items of deliveries with this verdict", *count);

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod auth;
 mod client_address;
+mod connection;
 mod health;
 mod hooks;
 pub mod metrics;

@@ -4,19 +4,26 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
-use actix_http::HttpService;
+use actix_http::{HttpService, Protocol};
 use actix_server::Server;
-use actix_service::IntoServiceFactory as _;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service};
 use actix_web::App;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ThinData};
 use socket2::{Domain, Socket, Type};
 
+use super::connection::Connection;
 use super::state::State;
 use super::track::{Turn, in_front_of};
 use super::{api, routes};
 
 /// Connections that may wait to be accepted: a restart under load finds a crowd.
 const BACKLOG: i32 = 4_096;
+/// Files that are no connections of clients: journal, databases, listeners.
+const FILES_RESERVED: usize = 96;
+/// Connections of one worker where files are scarce, and at most.
+const CONNECTIONS_MIN: usize = 16;
+const CONNECTIONS_MAX: usize = 25_600;
 /// A request's head must arrive within this, or its connection is closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that has been told to go has this long to do so.
@@ -47,6 +54,28 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Connections that each worker may have. Beyond them, new ones wait in the backlog until others end: without a free
+/// file descriptor the journal could begin no segment, and clicks would go unrecorded.
+fn connections_max(workers: usize) -> usize {
+    let limit = files_max().saturating_sub(FILES_RESERVED);
+    (limit / workers.max(1)).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
+}
+
+/// How many files this process may have open; raised to what the system allows.
+#[cfg(unix)]
+fn files_max() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let allowed = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    allowed.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX)
+}
+
+#[cfg(not(unix))]
+fn files_max() -> usize {
+    usize::MAX
+}
+
 /// Serves on listeners with so many workers, until `stop` is done; open requests then have `deadline` to finish.
 pub fn serve_on(
     listeners: Vec<TcpListener>,
@@ -55,8 +84,11 @@ pub fn serve_on(
     deadline: Duration,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<Server> {
-    let mut builder =
-        Server::build().workers(workers).shutdown_timeout(deadline.as_secs().max(1)).shutdown_signal(stop);
+    let mut builder = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(connections_max(workers))
+        .shutdown_timeout(deadline.as_secs().max(1))
+        .shutdown_signal(stop);
     let stopping = builder.graceful_shutdown_signal();
     for listener in listeners {
         let (state, stopping) = (state.clone(), stopping.clone());
@@ -70,7 +102,7 @@ pub fn serve_on(
                 .app_data(api::json_config(state.config.intake.body_bytes_max))
                 .app_data(api::query_config())
                 .configure(routes::configure);
-            HttpService::build()
+            let http = HttpService::build()
                 // Idle connections end when the server stops; busy ones after their answer.
                 .graceful_shutdown_signal(move || {
                     let stopping = stopping.clone();
@@ -79,10 +111,15 @@ pub fn serve_on(
                 .keep_alive(KEEP_ALIVE)
                 .client_request_timeout(HEAD_TIMEOUT)
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-                .tcp_nodelay(true)
                 .local_addr(address)
-                .finish(in_front_of(app.into_factory(), state.clone(), turn))
-                .tcp()
+                .finish(in_front_of(app.into_factory(), state.clone(), turn));
+            fn_service(|stream: TcpStream| async move {
+                // Without it the system would hold small answers back; a stream that does not know it works all the same.
+                let _unknown = stream.set_nodelay(true);
+                let peer = stream.peer_addr().ok();
+                Ok((Connection::new(stream), Protocol::Http1, peer))
+            })
+            .and_then(http)
         })?;
     }
     Ok(builder.run())

@@ -5,7 +5,7 @@
 //! callers wait or fail with *busy*, and never parks a crowd of threads.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use diesel::r2d2::{ManageConnection, NopErrorHandler, Pool};
@@ -38,6 +38,8 @@ pub struct Db {
     read_permits: Arc<Semaphore>,
     write_permits: Arc<Semaphore>,
     wait: Duration,
+    /// Read while a connection is being made; true once no more are.
+    is_closed: Arc<RwLock<bool>>,
 }
 
 impl Db {
@@ -49,6 +51,7 @@ impl Db {
         first.transaction(Conn::prove_writable).map_err(|e| target.not_writable(e))?;
         drop(first);
         let readers = options.connections.max(1);
+        let is_closed = Arc::new(RwLock::new(false));
         let pool = |access, size| {
             Pool::builder()
                 .max_size(size)
@@ -58,7 +61,7 @@ impl Db {
                 // Who asked for a connection is told what failed; r2d2 would log every attempt as well.
                 .error_handler(Box::new(NopErrorHandler))
                 .test_on_check_out(matches!(target, Target::Postgres(_)))
-                .build(Manager { target: target.clone(), access })
+                .build(Manager { target: target.clone(), access, is_closed: Arc::clone(&is_closed) })
                 .map_err(|e| StoreError::Unavailable(e.to_string()))
         };
         let writers = match target {
@@ -71,7 +74,27 @@ impl Db {
             read_permits: permits(readers),
             write_permits: permits(writers),
             wait: options.wait,
+            is_closed,
         })
+    }
+
+    /// Makes no more connections, and waits until none is being made, for `deadline` at most.
+    ///
+    /// The pool connects on threads of its own. One that still shakes hands while the process ends would use OpenSSL
+    /// after its exit handlers have run.
+    pub fn close(&self, deadline: Duration) {
+        let step = Duration::from_millis(5);
+        let mut waited = Duration::ZERO;
+        while waited < deadline {
+            match self.is_closed.try_write() {
+                Ok(mut is_closed) => {
+                    *is_closed = true;
+                    return;
+                }
+                Err(_busy) => std::thread::park_timeout(step),
+            }
+            waited += step;
+        }
     }
 
     /// Reads on a blocking thread, all of it on one consistent snapshot.
@@ -180,6 +203,17 @@ impl Target {
     }
 }
 
+/// One connection to a database that is there already; nothing is made or migrated.
+pub(super) fn connect_to_look(options: &DbOptions) -> Result<Conn, StoreError> {
+    let target = Target::of(options)?;
+    match &target {
+        Target::Sqlite(path) if !Path::new(path).exists() => {
+            Err(StoreError::Unavailable(format!("the SQLite file {path} does not exist")))
+        }
+        _ => target.connect(Access::ReadOnly),
+    }
+}
+
 /// Points `verify-ca` and `verify-full` at the system's root certificates: the bundled OpenSSL does not know where they are.
 fn with_system_roots(url: &str) -> String {
     if !url.contains("sslmode=verify-") || url.contains("sslrootcert=") {
@@ -200,6 +234,7 @@ fn with_system_roots(url: &str) -> String {
 struct Manager {
     target: Target,
     access: Access,
+    is_closed: Arc<RwLock<bool>>,
 }
 
 impl ManageConnection for Manager {
@@ -207,6 +242,10 @@ impl ManageConnection for Manager {
     type Error = StoreError;
 
     fn connect(&self) -> Result<Conn, StoreError> {
+        let is_closed = self.is_closed.read().unwrap_or_else(PoisonError::into_inner);
+        if *is_closed {
+            return Err(StoreError::Unavailable("the server is stopping".into()));
+        }
         self.target.connect(self.access)
     }
 

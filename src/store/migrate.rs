@@ -25,19 +25,34 @@ pub(super) fn run(conn: &mut Conn) -> Result<(), StoreError> {
     }
 }
 
+/// The versions that this program knows, oldest first.
+pub(super) fn known(conn: &Conn) -> Result<Vec<String>, StoreError> {
+    match conn {
+        Conn::Sqlite(_) => versions::<diesel::sqlite::Sqlite>(&SQLITE),
+        Conn::Postgres(_) => versions::<diesel::pg::Pg>(&POSTGRES),
+    }
+}
+
+fn versions<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Result<Vec<String>, StoreError>
+where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let list = MigrationSource::<DB>::migrations(source).map_err(failed)?;
+    Ok(list.iter().map(|m| m.name().version().to_string()).collect())
+}
+
+fn failed(why: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
+    StoreError::Other(format!("migration failed: {why}"))
+}
+
 fn apply<DB, C>(conn: &mut C, source: EmbeddedMigrations) -> Result<(), StoreError>
 where
     DB: diesel::backend::Backend,
     C: MigrationHarness<DB>,
     EmbeddedMigrations: MigrationSource<DB>,
 {
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| StoreError::Other(format!("migration failed: {e}"));
     let applied = conn.applied_migrations().map_err(failed)?;
-    let known: Vec<String> = MigrationSource::<DB>::migrations(&source)
-        .map_err(failed)?
-        .iter()
-        .map(|m| m.name().version().to_string())
-        .collect();
+    let known = versions::<DB>(&source)?;
     if let Some(newer) = applied.iter().find(|v| !known.contains(&v.to_string())) {
         return Err(StoreError::Unavailable(format!(
             "the database has migration {newer}, which this program does not know; run the newer program"

@@ -9,6 +9,7 @@
 mod conn;
 mod db;
 mod error;
+mod inspect;
 mod migrate;
 mod schema;
 
@@ -28,6 +29,7 @@ pub mod touches;
 pub use conn::Conn;
 pub use db::{Db, DbOptions};
 pub use error::StoreError;
+pub use inspect::{AsItIs, Migrations};
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -43,14 +43,14 @@ pub(crate) fn wait_until(what: &str, seconds: u64, mut is_so: impl FnMut() -> bo
 }
 
 /// A data directory with a link `/known` and a key for conversions.
-struct Site {
-    dir: tempfile::TempDir,
-    url: String,
-    key: String,
+pub(crate) struct Site {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) url: String,
+    pub(crate) key: String,
 }
 
 impl Site {
-    fn new(url: &str) -> Self {
+    pub(crate) fn new(url: &str) -> Self {
         let dir = tempfile::tempdir().expect("dir");
         let run = |arguments: &[&str]| binary::run_ok(dir.path(), url, arguments);
         run(&["channel", "create", "newsletter", "--source", "newsletter", "--medium", "email"]);
@@ -62,7 +62,7 @@ impl Site {
         Self { url: url.to_owned(), key, dir }
     }
 
-    fn start(&self, settings: &[&str]) -> Process {
+    pub(crate) fn start(&self, settings: &[&str]) -> Process {
         let mut command = binary::command(self.dir.path(), &self.url, &["serve", "--set", "log.level=error"]);
         for setting in settings {
             command.args(["--set", setting]);
@@ -71,7 +71,7 @@ impl Site {
     }
 
     /// The database, opened beside the server or after it.
-    fn db(&self) -> Db {
+    pub(crate) fn db(&self) -> Db {
         let options = DbOptions {
             url: self.url.clone(),
             data_dir: self.dir.path().join("data"),
@@ -133,7 +133,7 @@ macro_rules! rows {
     };
 }
 
-fn stored_clicks(db: &Db) -> Vec<Uuid> {
+pub(crate) fn stored_clicks(db: &Db) -> Vec<Uuid> {
     let rows: Vec<Id> = rows!(db, "SELECT id FROM touches");
     rows.iter().map(|r| Uuid::from_slice(&r.id).expect("uuid")).collect()
 }
@@ -148,7 +148,7 @@ fn touch_of(click: &str) -> Uuid {
 }
 
 /// Every answered click is stored once; answers where `in_flight` more may be that nobody got the answer of.
-fn assert_all_stored(db: &Db, answered: &[String], in_flight: usize) {
+pub(crate) fn assert_all_stored(db: &Db, answered: &[String], in_flight: usize) {
     let stored = stored_clicks(db);
     let distinct: BTreeSet<Uuid> = stored.iter().copied().collect();
     assert_eq!(distinct.len(), stored.len(), "a click is stored twice");
@@ -227,7 +227,7 @@ impl Traffic {
 }
 
 /// One click of a browser; nothing if nobody answers.
-fn click(client: &Client) -> Option<String> {
+pub(crate) fn click(client: &Client) -> Option<String> {
     let reply = client.try_send("GET", "/known", &crate::support::client::browser_headers(), b"")?;
     assert_eq!(reply.status, 302, "{}", reply.text);
     Some(click_id(&reply.header("location")))
@@ -248,7 +248,7 @@ fn post_event(client: &Client, n: usize) -> Option<()> {
     (reply.status != 503).then_some(())
 }
 
-fn wait_settled(client: &Client, seconds: u64) {
+pub(crate) fn wait_settled(client: &Client, seconds: u64) {
     wait_until("every click is settled", seconds, || counters(client)("touches_pending") == 0);
 }
 
@@ -305,16 +305,16 @@ fn stopped_politely(backend: Backend) {
 }
 
 /// A PostgreSQL server of this test's own, that it may take away.
-struct OwnPostgres {
+pub(crate) struct OwnPostgres {
     child: Child,
     /// The server lives as long as this is open.
     stdin: Option<ChildStdin>,
-    url: String,
+    pub(crate) url: String,
     ctl: PathBuf,
 }
 
 impl OwnPostgres {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/with-postgres.sh");
         let tell = "echo \"$HEADWATER_TEST_PG_URL\"; echo \"$HEADWATER_TEST_PG_CTL\"; read -r _";
         let mut child = Command::new(script)
@@ -330,7 +330,7 @@ impl OwnPostgres {
         Self { child, stdin, url, ctl }
     }
 
-    fn ctl(&self, verb: &str) {
+    pub(crate) fn ctl(&self, verb: &str) {
         assert!(Command::new(&self.ctl).arg(verb).status().expect("ctl").success(), "{verb}");
     }
 }

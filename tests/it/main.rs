@@ -18,11 +18,15 @@ mod costs;
 #[cfg(test)]
 mod demo_figures;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
@@ -37,6 +41,8 @@ mod schema;
 mod start_up;
 #[cfg(test)]
 mod surface;
+#[cfg(test)]
+mod torture;
 #[cfg(test)]
 mod tracking;
 #[cfg(test)]

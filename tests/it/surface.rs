@@ -197,7 +197,7 @@ on_both! {
         assert_eq!(app.client.get("/api/v1/links").text, before);
     }
 
-    /// answered = journaled + unrecorded; journaled + replayed = stored + duplicate + quarantined + pending.
+    /// answered = journaled + unrecorded; journaled + replayed + rewritten = stored + duplicate + quarantined + pending.
     fn the_counters_add_up(app) {
         app.link("known");
         for _ in 0..25 {
@@ -247,7 +247,7 @@ pub(crate) fn counters(client: &Client) -> impl Fn(&str) -> u64 + use<> {
 pub(crate) fn assert_equations(c: &impl Fn(&str) -> u64) {
     assert_eq!(c("touches_answered"), c("touches_journaled") + c("clicks_unrecorded"), "answered");
     assert_eq!(
-        c("touches_journaled") + c("touches_replayed"),
+        c("touches_journaled") + c("touches_replayed") + c("touches_rewritten"),
         c("touches_stored") + c("touches_duplicate") + c("touches_quarantined") + c("touches_pending"),
         "journaled"
     );

@@ -59,6 +59,7 @@ where
         // Addresses are made of `public_url` alone, so the host and port that actix-web would show are not needed.
         let app = self.app.new_service(AppConfig::default());
         let (state, turn) = (self.state.clone(), Rc::clone(&self.turn));
+        actix_web::rt::spawn(Rc::clone(&turn).flush_for_ever());
         Box::pin(async move { app.await.map(|app| Front { app, state, turn }).map_err(|_failed| ()) })
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! A system call per click would be the dearest part of a redirect. Requests that are
 //! ready at the same time are polled one after the other by their worker; each leaves its record
-//! here and waits. The first of them, the leader, asks to be polled again, which happens
-//! behind all others that are ready; then it writes everything with one `write` and
-//! wakes the rest. With one client at a time that is one more poll, with a thousand it is one
+//! here and waits. The first of a turn wakes the worker's flusher, a task that is queued behind all
+//! others that are ready; it writes everything with one `write` and lets the answers go.
+//! With one client at a time that is one more poll, with a thousand it is one
 //! `write` for all of them. No answer leaves before its record is in the journal (invariant 2).
+//!
+//! The flusher is a task of its own, as actix-http may poll a request twice in a row: a request that counted its polls
+//! would take the second for the end of the turn and write alone.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -37,6 +40,7 @@ struct Gathered {
     /// Records that could not be encoded, to be counted with their turn.
     lost: u64,
     waiting: Vec<Waker>,
+    flusher: Option<Waker>,
 }
 
 impl Turn {
@@ -45,11 +49,26 @@ impl Turn {
         Rc::new(Self { state, gathered: RefCell::default() })
     }
 
+    /// Writes each turn at its end, for as long as the worker lives.
+    pub(super) async fn flush_for_ever(self: Rc<Self>) {
+        std::future::poll_fn(|context| {
+            self.gathered.borrow_mut().flusher = Some(context.waker().clone());
+            self.write();
+            Poll::<()>::Pending
+        })
+        .await;
+    }
+
     /// Leaves a record. Its answer may be sent when the future is done; the future never fails, as a touch that could not
     /// be journaled is answered all the same and counted as unrecorded.
     pub(super) fn record(self: &Rc<Self>, touch: &TouchRecord<'_>) -> Recorded {
         let mut gathered = self.gathered.borrow_mut();
-        let leads = gathered.frames.is_empty() && gathered.lost == 0;
+        if gathered.frames.is_empty()
+            && gathered.lost == 0
+            && let Some(flusher) = &gathered.flusher
+        {
+            flusher.wake_by_ref();
+        }
         if let Err(error) = gathered.frames.push(touch) {
             tracing::error!(error = %error, "a touch could not be encoded and is counted as unrecorded");
             gathered.lost += 1;
@@ -60,20 +79,24 @@ impl Turn {
         if is_full {
             self.write();
         }
-        Recorded { turn: Rc::clone(self), number, leads, was_polled: false }
+        Recorded { turn: Rc::clone(self), number, place: None }
     }
 
     /// Writes what was gathered and lets its answers go.
     fn write(&self) {
         let mut gathered = self.gathered.borrow_mut();
+        if gathered.frames.is_empty() && gathered.lost == 0 {
+            return;
+        }
         let answered = gathered.frames.count() + gathered.lost;
+        // Counted first: a reader of the counters never sees more touches in the journal than were answered.
+        self.state.metrics.touches_answered.fetch_add(answered, Ordering::Relaxed);
         let lost = std::mem::take(&mut gathered.lost);
         if lost > 0 {
             self.state.journal.count_unrecorded(lost);
         }
         // A failure is logged and counted by the journal.
         let _position = self.state.journal.append_frames(&mut gathered.frames);
-        self.state.metrics.touches_answered.fetch_add(answered, Ordering::Relaxed);
         gathered.written += 1;
         let waiting = std::mem::take(&mut gathered.waiting);
         drop(gathered);
@@ -89,42 +112,26 @@ impl Turn {
 pub(super) struct Recorded {
     turn: Rc<Turn>,
     number: u64,
-    leads: bool,
-    was_polled: bool,
-}
-
-impl Recorded {
-    fn is_written(&self) -> bool {
-        self.turn.gathered.borrow().written > self.number
-    }
+    /// Where its waker is among those that wait.
+    place: Option<usize>,
 }
 
 impl Future for Recorded {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.is_written() {
+        let turn = Rc::clone(&self.turn);
+        let mut gathered = turn.gathered.borrow_mut();
+        if gathered.written > self.number {
             return Poll::Ready(());
         }
-        if self.leads && self.was_polled {
-            self.turn.write();
-            return Poll::Ready(());
-        }
-        self.was_polled = true;
-        if self.leads {
-            context.waker().wake_by_ref();
-        } else {
-            self.turn.gathered.borrow_mut().waiting.push(context.waker().clone());
+        match self.place.and_then(|place| gathered.waiting.get_mut(place)) {
+            Some(waker) => waker.clone_from(context.waker()),
+            None => {
+                self.place = Some(gathered.waiting.len());
+                gathered.waiting.push(context.waker().clone());
+            }
         }
         Poll::Pending
-    }
-}
-
-impl Drop for Recorded {
-    /// A leader whose client went away still has the others waiting.
-    fn drop(&mut self) {
-        if self.leads && !self.is_written() {
-            self.turn.write();
-        }
     }
 }

@@ -49,6 +49,7 @@ mod budget;
 mod checkpoint;
 mod counters;
 mod format;
+mod inspect;
 mod log;
 mod quarantine;
 mod reader;
@@ -67,6 +68,7 @@ use std::time::Duration;
 pub(in crate::tracking) use counters::add;
 pub use counters::{CounterValues, Counters};
 pub use format::{Frames, RECORD_LEN_MAX, Record};
+pub use inspect::{Inspection, Quarantined, inspect};
 pub(in crate::tracking) use reader::EndView;
 pub use reader::Reader;
 
@@ -228,10 +230,13 @@ impl Journal {
         let io = |why| OpenError::io(&options.dir, why);
         storage::private_dir(&options.dir).map_err(io)?;
         let lock = recover::lock(&options.dir)?;
-        let quarantine = Quarantine::open(&options.dir).map_err(io)?;
+        let quarantine = Quarantine::open(&options.dir, Arc::clone(&clock)).map_err(io)?;
         let checkpoint = checkpoint::read(&options.dir).map_err(io)?;
         let recovered = recover::recover(&options.dir, checkpoint, &quarantine, &counters)?;
         let sync = options.sync;
+        if sync != SyncMode::Os {
+            sync_left(&*storage, &options.dir, &recovered);
+        }
         let log = Arc::new(Log::new(options, counters, clock, storage, quarantine, lock, recovered));
         let syncer = match sync {
             SyncMode::Os | SyncMode::Always => None,
@@ -285,6 +290,16 @@ impl Journal {
     /// The counters of this journal.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.log.counters
+    }
+}
+
+/// Syncs what an earlier process left. It may have been killed before its sync was due, or run in mode `os`; from now on
+/// this process's promise holds for its records as well.
+fn sync_left(storage: &dyn Storage, dir: &Path, recovered: &log::Recovered) {
+    let paths = recovered.segments.iter().map(|state| segment::path_of(dir, state.number));
+    let synced = paths.map(|path| storage.sync_left(&path)).chain([storage.sync_dir(dir)]);
+    for why in synced.filter_map(Result::err) {
+        tracing::warn!(error = %why, "what an earlier process left in the journal could not be synced");
     }
 }
 

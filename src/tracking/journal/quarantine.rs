@@ -10,23 +10,27 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::storage::{private, private_dir};
+use crate::domain::time::Clock;
 
 const LINES: &str = "quarantine.jsonl";
 
 /// The quarantine of one journal.
-#[derive(Debug)]
 pub(super) struct Quarantine {
     dir: PathBuf,
+    clock: Arc<dyn Clock>,
 }
 
 /// One line.
 #[derive(Serialize)]
 struct Case<'a, T> {
     reason: &'a str,
+    /// When it was put aside, in UTC milliseconds.
+    at: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     segment: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,15 +44,16 @@ struct Case<'a, T> {
 }
 
 impl Quarantine {
-    pub(super) fn open(journal_dir: &Path) -> io::Result<Self> {
+    pub(super) fn open(journal_dir: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let dir = journal_dir.join("quarantine");
         private_dir(&dir)?;
-        Ok(Self { dir })
+        Ok(Self { dir, clock })
     }
 
     /// Keeps a record that was refused, or whose bytes are in doubt.
     pub(super) fn record<T: Serialize>(&self, reason: &str, record: &T) -> io::Result<()> {
-        self.line(&Case { reason, segment: None, offset: None, bytes: None, file: None, record: Some(record) })
+        let at = self.clock.now().0;
+        self.line(&Case { reason, at, segment: None, offset: None, bytes: None, file: None, record: Some(record) })
     }
 
     /// Keeps bytes `from..to` of a segment.
@@ -73,12 +78,16 @@ impl Quarantine {
     fn case_of(&self, reason: &str, segment: u64, offset: u64, bytes: u64, file: String) -> io::Result<()> {
         tracing::error!(segment, offset, bytes, file, reason, "unreadable journal bytes put aside in quarantine");
         let (segment, offset, bytes) = (Some(segment), Some(offset), Some(bytes));
-        self.line(&Case::<()> { reason, segment, offset, bytes, file: Some(file), record: None })
+        let at = self.clock.now().0;
+        self.line(&Case::<()> { reason, at, segment, offset, bytes, file: Some(file), record: None })
     }
 
     fn line<T: Serialize>(&self, case: &Case<'_, T>) -> io::Result<()> {
         let mut line = serde_json::to_vec(case)?;
         line.push(b'\n');
-        private(OpenOptions::new().append(true).create(true)).open(self.dir.join(LINES))?.write_all(&line)
+        let mut lines = private(OpenOptions::new().append(true).create(true)).open(self.dir.join(LINES))?;
+        let before = lines.metadata()?.len();
+        // Half a line would spoil the next one as well.
+        lines.write_all(&line).inspect_err(|_full| drop(lines.set_len(before)))
     }
 }

@@ -125,9 +125,10 @@ impl Walk {
     fn damage(&mut self, claimed: Option<u64>, limit: u64, otherwise: Step<'static>) -> io::Result<Step<'_>> {
         let at = self.offset;
         let next = self.next_intact(at + 1, limit)?;
-        // The next record may be damaged as well; then the claimed length tells the two apart.
+        // The records in between may be damaged as well. If their lengths lead from one to the other and exactly to the
+        // next whole record, they are right, and each is passed by itself.
         let claimed = match claimed {
-            Some(len) if next.is_none_or(|next| at + len < next) && self.header_parses(at + len, limit)? => Some(len),
+            Some(len) if self.lengths_lead(at + len, next.unwrap_or(limit), limit)? => Some(len),
             _ => None,
         };
         Ok(match (claimed.or(next.map(|next| next - at)), otherwise) {
@@ -157,12 +158,16 @@ impl Walk {
         self.bytes(self.offset, len, limit)
     }
 
-    /// Whether a record may begin at `at`, or the segment ends there.
-    fn header_parses(&mut self, at: u64, limit: u64) -> io::Result<bool> {
-        if limit.saturating_sub(at) <= FRAME_HEAD as u64 {
-            return Ok(at == limit);
+    /// Whether the lengths of records lead from `at` exactly to `goal`.
+    fn lengths_lead(&mut self, mut at: u64, goal: u64, limit: u64) -> io::Result<bool> {
+        while at < goal {
+            if goal - at <= FRAME_HEAD as u64 {
+                return Ok(false);
+            }
+            let Some(body) = format::plausible_len(self.bytes(at, FRAME_HEAD as u64, limit)?) else { return Ok(false) };
+            at += (FRAME_HEAD + body) as u64;
         }
-        Ok(format::plausible_len(self.bytes(at, FRAME_HEAD as u64, limit)?).is_some())
+        Ok(at == goal)
     }
 
     /// Whether everything from the offset to `limit` is zero: space that a file system

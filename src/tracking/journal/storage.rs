@@ -17,6 +17,8 @@ pub(super) trait SegmentFile: Send + Sync {
 pub(super) trait Storage: Send + Sync {
     /// Creates a file that must not exist yet, readable by its owner alone.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn SegmentFile>>;
+    /// `fdatasync` of a file that an earlier process left.
+    fn sync_left(&self, path: &Path) -> io::Result<()>;
     /// Makes created names of a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
@@ -27,6 +29,11 @@ pub(super) struct Disk;
 impl Storage for Disk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn SegmentFile>> {
         Ok(Arc::new(private(OpenOptions::new().append(true).create_new(true)).open(path)?))
+    }
+
+    fn sync_left(&self, path: &Path) -> io::Result<()> {
+        // Open for writing, which some systems ask of who syncs.
+        OpenOptions::new().append(true).open(path)?.sync_data()
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

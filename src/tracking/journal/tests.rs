@@ -135,6 +135,10 @@ impl Storage for Faulty {
         Ok(Arc::new(FaultyFile(Disk.create(path)?, Arc::clone(&self.0))))
     }
 
+    fn sync_left(&self, path: &Path) -> io::Result<()> {
+        Disk.sync_left(path)
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         Disk.sync_dir(dir)
     }

@@ -4,6 +4,7 @@ pub(crate) mod binary;
 pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod database;
+pub(crate) mod faults;
 
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;

@@ -66,6 +66,14 @@ impl Storage for Simulated {
         Ok(Arc::new(Handle { disk: Arc::clone(&self.0), path: path.to_owned(), real }))
     }
 
+    fn sync_left(&self, path: &Path) -> io::Result<()> {
+        let mut files = self.0.files.lock().expect("files");
+        if let Some(file) = files.get_mut(path).filter(|file| file.lost_from.is_none()) {
+            file.durable = file.written;
+        }
+        Ok(())
+    }
+
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
         self.0.files.lock().expect("files").values_mut().for_each(|file| file.has_durable_name = true);
         Ok(())
@@ -181,10 +189,15 @@ impl Simulation {
         new
     }
 
+    /// A process begins; what it finds is as safe as what it writes.
     fn start(&mut self) {
         let options = Options { sync: self.sync, segment_bytes: 300, ..self.bench.options() };
         let disk = Box::new(Simulated(Arc::clone(&self.disk)));
         self.run = Some(self.bench.try_open(options, disk).expect("open"));
+        let model = &mut self.model;
+        if self.sync != SyncMode::Os {
+            model.durable.extend((0..model.next).filter(|id| !model.doubtful.contains(id)));
+        }
     }
 
     fn running(&mut self) -> &mut Running {
