@@ -155,6 +155,12 @@ impl<L> History<L> {
         self.0.last().map(|r| &r.labels)
     }
 
+    /// The revisions that begin a stretch of their own, the first one told for each instant.
+    pub fn beginnings(&self) -> impl Iterator<Item = &Revision<L>> + '_ {
+        let is_first = |n: usize, from: UtcMillis| !self.0.iter().take(n).any(|r| r.effective_from == from);
+        self.0.iter().enumerate().filter(move |(n, r)| is_first(*n, r.effective_from)).map(|(_, r)| r)
+    }
+
     /// Instants strictly inside `(from, to)` at which the label may change.
     pub fn changes_within(&self, from: UtcMillis, to: UtcMillis) -> impl Iterator<Item = UtcMillis> + '_ {
         self.0.iter().map(|r| r.effective_from).filter(move |at| from < *at && *at < to)

@@ -30,11 +30,12 @@ const SQLITE_COLUMNS: &str = "SELECT t.name AS table_name, c.name AS column_name
     WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND t.name <> '__diesel_schema_migrations'";
 const POSTGRES_COLUMNS: &str = "SELECT table_name::text AS table_name, column_name::text AS column_name, \
     data_type::text AS type_name, is_nullable = 'YES' AS nullable FROM information_schema.columns \
-    WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations'";
+    WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations' AND table_name IN \
+    (SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE')";
 
 fn class(type_name: &str) -> &'static str {
     match type_name.to_lowercase().as_str() {
-        "integer" | "bigint" | "int8" => "integer",
+        "smallint" | "integer" | "bigint" | "int8" => "integer",
         "text" => "text",
         "blob" | "bytea" | "binary" => "blob",
         "boolean" | "bool" => "bool",
@@ -124,9 +125,12 @@ fn what_the_program_makes_is_what_the_files_say() {
     let file = dir.path().join("data/headwater.db");
     let conn = &mut SqliteConnection::establish(file.to_str().expect("utf-8")).expect("sqlite");
     assert_eq!(columns(diesel::sql_query(SQLITE_COLUMNS).load(conn).expect("columns")), on_sqlite());
-    let applied: Vec<String> = conn.applied_migrations().expect("applied").into_iter().map(|v| v.to_string()).collect();
+    let mut applied: Vec<String> =
+        conn.applied_migrations().expect("applied").into_iter().map(|v| v.to_string()).collect();
+    applied.sort();
     let source: Vec<Box<dyn Migration<diesel::sqlite::Sqlite>>> =
         diesel::migration::MigrationSource::migrations(&migrations("sqlite")).expect("list");
-    let names: Vec<String> = source.iter().map(|m| m.name().version().to_string()).collect();
+    let mut names: Vec<String> = source.iter().map(|m| m.name().version().to_string()).collect();
+    names.sort();
     assert_eq!(applied, names);
 }
