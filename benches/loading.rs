@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use headwater::domain::channel::{CampaignCodes, CampaignLabels, ChannelCodes, ChannelLabels};
 use headwater::domain::ids::{CampaignId, ChannelId, LinkId, TouchId, VisitorId, uuid_v7};
 use headwater::domain::link::LinkLabels;
@@ -290,6 +290,14 @@ struct Size {
     bytes: i64,
 }
 
+#[derive(QueryableByName)]
+struct Part {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = BigInt)]
+    bytes: i64,
+}
+
 fn on_postgres(server: &str, settings: &Settings) -> Result<(), String> {
     let said = |e: &dyn std::fmt::Display| e.to_string();
     let dir = tempfile::tempdir().map_err(|e| said(&e))?;
@@ -305,6 +313,13 @@ fn on_postgres(server: &str, settings: &Settings) -> Result<(), String> {
         size.map_or(0, |s| s.bytes.unsigned_abs())
     };
     let outcome = measure("postgres", url.as_str(), dir.path(), settings, &size);
+    let largest = "SELECT relname::text AS name, pg_relation_size(oid) AS bytes FROM pg_class \
+        WHERE relnamespace = 'public'::regnamespace ORDER BY 2 DESC LIMIT 8";
+    let mut inside = PgConnection::establish(url.as_str()).map_err(|e| said(&e))?;
+    for part in diesel::sql_query(largest).load::<Part>(&mut inside).map_err(|e| said(&e))? {
+        println!("postgres: {} takes {} bytes", part.name, part.bytes);
+    }
+    drop(inside);
     admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).map_err(|e| said(&e))?;
     outcome
 }

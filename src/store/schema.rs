@@ -189,7 +189,7 @@ diesel::table! {
 
 diesel::table! {
     rollup_epochs (id) {
-        id -> BigInt,
+        id -> Integer,
         closed_at -> BigInt,
         made_at -> BigInt,
         latest_at -> BigInt,
@@ -201,28 +201,28 @@ diesel::table! {
 
 diesel::table! {
     rollup_days (day, link_id, kind, class, channel_id, campaign_id, stretch, epoch) {
-        day -> Integer,
         link_id -> BigInt,
+        stretch -> BigInt,
+        day -> Integer,
+        channel_id -> Integer,
+        campaign_id -> Integer,
+        epoch -> Integer,
+        count -> Integer,
         kind -> SmallInt,
         class -> SmallInt,
-        channel_id -> BigInt,
-        campaign_id -> BigInt,
-        stretch -> BigInt,
-        epoch -> BigInt,
-        count -> BigInt,
     }
 }
 
 diesel::table! {
     rollup_quarters (quarter, kind, class, channel_id, country, device_id, epoch) {
-        quarter -> BigInt,
+        quarter -> Integer,
+        channel_id -> Integer,
+        device_id -> Integer,
+        epoch -> Integer,
+        count -> Integer,
         kind -> SmallInt,
         class -> SmallInt,
-        channel_id -> BigInt,
         country -> Text,
-        device_id -> Integer,
-        epoch -> BigInt,
-        count -> BigInt,
     }
 }
 

@@ -79,7 +79,7 @@ INSERT INTO rollup_state (id, zone, is_built, opened_at, closed_at, open_rows) V
 -- An epoch: facts recorded after the one before it and up to closed_at, as they are counted in the two ledgers.
 -- made_at: ledger time of the transaction that made the cells. latest_at: the latest occurred_at counted in them.
 CREATE TABLE rollup_epochs (
-    id BIGINT NOT NULL PRIMARY KEY,
+    id INTEGER NOT NULL PRIMARY KEY,
     closed_at BIGINT NOT NULL UNIQUE,
     made_at BIGINT NOT NULL,
     latest_at BIGINT NOT NULL,
@@ -91,15 +91,15 @@ CREATE TABLE rollup_epochs (
 -- Touches by local day. day: days since 1970-01-01. stretch: from when the link's label held that the touch fell under.
 -- 0 stands for no link, channel or campaign. count may be negative: a void or a new class takes back.
 CREATE TABLE rollup_days (
-    day INTEGER NOT NULL,
     link_id BIGINT NOT NULL,
+    stretch BIGINT NOT NULL,
+    day INTEGER NOT NULL,
+    channel_id INTEGER NOT NULL,
+    campaign_id INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    count INTEGER NOT NULL,
     kind SMALLINT NOT NULL,
     class SMALLINT NOT NULL,
-    channel_id BIGINT NOT NULL,
-    campaign_id BIGINT NOT NULL,
-    stretch BIGINT NOT NULL,
-    epoch BIGINT NOT NULL,
-    count BIGINT NOT NULL,
     PRIMARY KEY (day, link_id, kind, class, channel_id, campaign_id, stretch, epoch)
 ) WITHOUT ROWID;
 CREATE INDEX rollup_days_link ON rollup_days (link_id);
@@ -107,14 +107,14 @@ CREATE INDEX rollup_days_link ON rollup_days (link_id);
 -- Touches by quarter of an hour. quarter: quarters of an hour since 1970 in UTC. channel_id: a link's as it was labelled
 -- when the cell was made. country: '' for none. device_id: of the dictionary.
 CREATE TABLE rollup_quarters (
-    quarter BIGINT NOT NULL,
+    quarter INTEGER NOT NULL,
+    channel_id INTEGER NOT NULL,
+    device_id INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    count INTEGER NOT NULL,
     kind SMALLINT NOT NULL,
     class SMALLINT NOT NULL,
-    channel_id BIGINT NOT NULL,
     country TEXT NOT NULL,
-    device_id INTEGER NOT NULL,
-    epoch BIGINT NOT NULL,
-    count BIGINT NOT NULL,
     PRIMARY KEY (quarter, kind, class, channel_id, country, device_id, epoch)
 ) WITHOUT ROWID;
 

@@ -21,18 +21,18 @@ struct DayKey {
     link: i64,
     kind: i16,
     class: i16,
-    channel: i64,
-    campaign: i64,
+    channel: i32,
+    campaign: i32,
     stretch: i64,
 }
 
 /// Where it counts by quarter of an hour.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct QuarterKey {
-    quarter: i64,
+    quarter: i32,
     kind: i16,
     class: i16,
-    channel: i64,
+    channel: i32,
     country: String,
     device: i32,
 }
@@ -40,28 +40,33 @@ struct QuarterKey {
 #[derive(Debug, Insertable)]
 #[diesel(table_name = rollup_days, treat_none_as_default_value = false)]
 struct DayRow {
-    day: i32,
     link_id: i64,
+    stretch: i64,
+    day: i32,
+    channel_id: i32,
+    campaign_id: i32,
+    epoch: i32,
+    count: i32,
     kind: i16,
     class: i16,
-    channel_id: i64,
-    campaign_id: i64,
-    stretch: i64,
-    epoch: i64,
-    count: i64,
 }
 
 #[derive(Debug, Insertable)]
 #[diesel(table_name = rollup_quarters, treat_none_as_default_value = false)]
 struct QuarterRow {
-    quarter: i64,
+    quarter: i32,
+    channel_id: i32,
+    device_id: i32,
+    epoch: i32,
+    count: i32,
     kind: i16,
     class: i16,
-    channel_id: i64,
     country: String,
-    device_id: i32,
-    epoch: i64,
-    count: i64,
+}
+
+/// A number that is small in a cell: nobody has two thousand million channels, or clicks of one link and day.
+fn small(number: i64) -> Result<i32, StoreError> {
+    i32::try_from(number).map_err(|_large| StoreError::Corrupt(format!("{number} is too large for a rollup")))
 }
 
 /// Inserts rows, many by a statement that is prepared once.
@@ -106,12 +111,12 @@ impl Cells {
     pub(super) fn add(&mut self, conn: &mut Conn, rows: &[Counted], sign: i64) -> Result<(), StoreError> {
         self.stretches.learn(conn, rows)?;
         for row in rows {
-            self.add_one(row, sign);
+            self.add_one(row, sign)?;
         }
         Ok(())
     }
 
-    fn add_one(&mut self, row: &Counted, sign: i64) {
+    fn add_one(&mut self, row: &Counted, sign: i64) -> Result<(), StoreError> {
         let at = UtcMillis(row.occurred_at);
         let (stretch, of_link) = row.link_id.map_or((UtcMillis(i64::MIN), 0), |link| self.stretches.at(link, at));
         let day = DayKey {
@@ -119,15 +124,15 @@ impl Cells {
             link: row.link_id.unwrap_or(0),
             kind: row.kind,
             class: row.class,
-            channel: row.channel_id.unwrap_or(0),
-            campaign: row.campaign_id.unwrap_or(0),
+            channel: small(row.channel_id.unwrap_or(0))?,
+            campaign: small(row.campaign_id.unwrap_or(0))?,
             stretch: stretch.0,
         };
         let quarter = QuarterKey {
-            quarter: at.0.div_euclid(QUARTER_MS),
+            quarter: small(at.0.div_euclid(QUARTER_MS))?,
             kind: row.kind,
             class: row.class,
-            channel: row.channel_id.unwrap_or(of_link),
+            channel: small(row.channel_id.unwrap_or(of_link))?,
             country: row.country.clone().unwrap_or_default(),
             device: row.device_id,
         };
@@ -135,34 +140,39 @@ impl Cells {
         *self.quarters.entry(quarter).or_default() += sign;
         self.touches += 1;
         self.latest = self.latest.max(at);
+        Ok(())
     }
 
     /// Writes the cells of a new epoch, in the order of their keys.
-    pub(super) fn write(self, conn: &mut Conn, epoch: i64) -> Result<(), StoreError> {
-        let days = self.days.into_iter().filter(|(_, n)| *n != 0).map(|(k, count)| DayRow {
-            day: k.day,
-            link_id: k.link,
-            kind: k.kind,
-            class: k.class,
-            channel_id: k.channel,
-            campaign_id: k.campaign,
-            stretch: k.stretch,
-            epoch,
-            count,
-        });
-        let days: Vec<DayRow> = days.collect();
+    pub(super) fn write(self, conn: &mut Conn, epoch: i32) -> Result<(), StoreError> {
+        let mut days = Vec::with_capacity(self.days.len());
+        for (k, count) in self.days.into_iter().filter(|(_, n)| *n != 0) {
+            days.push(DayRow {
+                link_id: k.link,
+                stretch: k.stretch,
+                day: k.day,
+                channel_id: k.channel,
+                campaign_id: k.campaign,
+                epoch,
+                count: small(count)?,
+                kind: k.kind,
+                class: k.class,
+            });
+        }
         insert!(conn, rollup_days, days);
-        let quarters = self.quarters.into_iter().filter(|(_, n)| *n != 0).map(|(k, count)| QuarterRow {
-            quarter: k.quarter,
-            kind: k.kind,
-            class: k.class,
-            channel_id: k.channel,
-            country: k.country,
-            device_id: k.device,
-            epoch,
-            count,
-        });
-        let quarters: Vec<QuarterRow> = quarters.collect();
+        let mut quarters = Vec::with_capacity(self.quarters.len());
+        for (k, count) in self.quarters.into_iter().filter(|(_, n)| *n != 0) {
+            quarters.push(QuarterRow {
+                quarter: k.quarter,
+                channel_id: k.channel,
+                device_id: k.device,
+                epoch,
+                count: small(count)?,
+                kind: k.kind,
+                class: k.class,
+                country: k.country,
+            });
+        }
         insert!(conn, rollup_quarters, quarters);
         Ok(())
     }

@@ -48,7 +48,7 @@ mod state;
 
 use std::collections::HashMap;
 
-pub use read::{Cell, Single, View, cells, clicks_by_link, of_link, tail, view};
+pub use read::{Cell, Clicks, Single, View, cells, clicks_by_link, of_link, tail, view};
 pub use state::adopt_zone;
 
 use cells::Cells;

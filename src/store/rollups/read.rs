@@ -27,7 +27,7 @@ pub struct View {
     pub zone: Zone,
     as_of: UtcMillis,
     /// The last epoch closed by `as_of`; 0 for none.
-    epoch: i64,
+    epoch: i32,
     /// Where it ended.
     closed_at: UtcMillis,
     /// Ids of the touches behind it, both ends in.
@@ -80,7 +80,7 @@ pub struct Single {
     pub campaign: Option<CampaignId>,
 }
 
-type EpochRow = (i64, i64, i64, i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
+type EpochRow = (i32, i64, i64, i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// What an `as_of` sees; `None` where touches must be counted: there are no rollups yet, or not for so early an `as_of`.
 pub fn view(conn: &mut Conn, as_of: UtcMillis) -> Result<Option<View>, StoreError> {
@@ -107,7 +107,7 @@ pub fn view(conn: &mut Conn, as_of: UtcMillis) -> Result<Option<View>, StoreErro
     Ok(Some(view))
 }
 
-type CellRow = (i32, i16, i64, i64, i64, i64, i64);
+type CellRow = (i32, i16, i64, i32, i32, i64, i64);
 
 /// The human touches of closed epochs on days of the view's zone; by day, or of all days together.
 pub fn cells(conn: &mut Conn, view: &View, days: DayRange, by_day: bool) -> Result<Vec<Cell>, StoreError> {
@@ -121,7 +121,7 @@ pub fn cells(conn: &mut Conn, view: &View, days: DayRange, by_day: bool) -> Resu
             wanted.group_by((t::day, t::link_id, t::kind, t::channel_id, t::campaign_id, t::stretch))
                 .select((t::day, t::kind, t::link_id, t::channel_id, t::campaign_id, t::stretch, sum())).load(c)?
         } else {
-            let rows: Vec<(i16, i64, i64, i64, i64, i64)> = wanted
+            let rows: Vec<(i16, i64, i32, i32, i64, i64)> = wanted
                 .group_by((t::link_id, t::kind, t::channel_id, t::campaign_id, t::stretch))
                 .select((t::kind, t::link_id, t::channel_id, t::campaign_id, t::stretch, sum())).load(c)?;
             rows.into_iter().map(|(kind, link, channel, campaign, stretch, n)| (from, kind, link, channel, campaign, stretch, n)).collect()
@@ -133,8 +133,8 @@ pub fn cells(conn: &mut Conn, view: &View, days: DayRange, by_day: bool) -> Resu
             day: day_of_number(day),
             kind: kind_of(kind)?,
             link: some(link).map(LinkId),
-            channel: some(channel).map(ChannelId),
-            campaign: some(campaign).map(CampaignId),
+            channel: some(channel.into()).map(ChannelId),
+            campaign: some(campaign.into()).map(CampaignId),
             labelled_at: UtcMillis(stretch),
             count,
         })
@@ -186,8 +186,11 @@ fn singles(
     Ok(found)
 }
 
+/// Human and other clicks of a link.
+pub type Clicks = (i64, i64);
+
 /// Human and other clicks of some links as things stand; `None` where there are no rollups.
-pub fn clicks_by_link(conn: &mut Conn, links: &[LinkId]) -> Result<Option<HashMap<LinkId, (i64, i64)>>, StoreError> {
+pub fn clicks_by_link(conn: &mut Conn, links: &[LinkId]) -> Result<Option<HashMap<LinkId, Clicks>>, StoreError> {
     let state = State::read(conn)?;
     if state.zone.is_none() || !state.is_built {
         return Ok(None);
@@ -211,7 +214,7 @@ pub fn clicks_by_link(conn: &mut Conn, links: &[LinkId]) -> Result<Option<HashMa
             rows.extend(open.into_iter().filter_map(|(link, class, n)| Some((link?, class, n))));
         }
     }
-    let mut counts: HashMap<LinkId, (i64, i64)> = HashMap::new();
+    let mut counts: HashMap<LinkId, Clicks> = HashMap::new();
     for (link, class, n) in rows {
         let entry = counts.entry(LinkId(link)).or_default();
         *(if class == class_code(TouchClass::Human) { &mut entry.0 } else { &mut entry.1 }) += n;

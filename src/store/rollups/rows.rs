@@ -54,12 +54,15 @@ macro_rules! visible {
     };
 }
 
+/// What takes a page of touches.
+pub(super) type Each<'a> = dyn FnMut(&mut Conn, Vec<Counted>) -> Result<(), StoreError> + 'a;
+
 /// Gives the touches that an `as_of` sees to `each`, in pages, with the classes that it sees.
 pub(super) fn pages(
     conn: &mut Conn,
     which: &Which<'_>,
     as_of: UtcMillis,
-    each: &mut dyn FnMut(&mut Conn, Vec<Counted>) -> Result<(), StoreError>,
+    each: &mut Each<'_>,
 ) -> Result<(), StoreError> {
     if let Which::Ids(ids) = which {
         for chunk in ids.chunks(ROWS_PER_STATEMENT) {
@@ -93,7 +96,7 @@ fn each_with_classes(
     conn: &mut Conn,
     mut rows: Vec<Counted>,
     as_of: UtcMillis,
-    each: &mut dyn FnMut(&mut Conn, Vec<Counted>) -> Result<(), StoreError>,
+    each: &mut Each<'_>,
 ) -> Result<(), StoreError> {
     let ids: Vec<Vec<u8>> = rows.iter().map(|r| r.id.clone()).collect();
     let later = of_touches(conn, &ids, as_of)?;

@@ -92,9 +92,9 @@ pub(super) struct Epoch {
 
 impl Epoch {
     /// Records it; answers its number, which is greater than those of the epochs before it.
-    pub(super) fn add(&self, conn: &mut Conn) -> Result<i64, StoreError> {
+    pub(super) fn add(&self, conn: &mut Conn) -> Result<i32, StoreError> {
         use rollup_epochs as t;
-        let last: Option<i64> = on!(conn, c => t::table.select(diesel::dsl::max(t::id)).first(c))?;
+        let last: Option<i32> = on!(conn, c => t::table.select(diesel::dsl::max(t::id)).first(c))?;
         let id = last.unwrap_or(0) + 1;
         on!(conn, c => diesel::insert_into(t::table).values((
             t::id.eq(id), t::closed_at.eq(self.closed_at.0), t::made_at.eq(self.made_at.0),

@@ -143,8 +143,9 @@ pub fn count_human(
 ) -> Result<Vec<TouchCount>, StoreError> {
     use touches as t;
     type Key = (i16, Option<i64>, Option<i64>, Option<i64>);
+    type Row = (i16, Option<i64>, Option<i64>, Option<i64>, i64);
     let (first, end) = id_range(from, to);
-    let rows: Vec<(i16, Option<i64>, Option<i64>, Option<i64>, i64)> = on!(conn, c => t::table
+    let rows: Vec<Row> = on!(conn, c => t::table
         .filter(t::id.ge(&first[..])).filter(t::id.lt(&end[..]))
         .filter(t::occurred_at.ge(from.0)).filter(t::occurred_at.lt(to.0)).filter(t::class.eq(class_code(HUMAN)))
         .filter(t::recorded_at.le(as_of.0)).filter(t::voided_at.is_null().or(t::voided_at.gt(as_of.0)))
