@@ -108,6 +108,15 @@ impl Labels {
         late
     }
 
+    /// Whether some link got another channel for touches that are in cells already.
+    pub(super) fn has_moved(&self, view: &View) -> bool {
+        let moved = |history: &History<LinkLabels>| {
+            let changes = history.changes(|l| l.channel);
+            changes.iter().any(|r| view.is_late(r.recorded_at, r.effective_from).is_some())
+        };
+        self.links.values().any(|(_, history)| moved(history))
+    }
+
     fn link_at(&self, id: LinkId, at: UtcMillis) -> Option<&LinkLabels> {
         self.links.get(&id)?.1.at(at)
     }

@@ -1,7 +1,7 @@
 //! How many human touches each day had, by the labels that an `as_of` sees.
 //!
-//! From the rollups where there are any for the zone and the `as_of`, else from the touches of the period; the figures
-//! are the same. Which it was is told by nothing in the answer, as the answer must not depend on it.
+//! From the rollups where there are any for the zone and the `as_of` (another zone has them by channel alone), else from
+//! the touches of the period; the figures are the same. Which it was is told by nothing in the answer, as the answer must not depend on it.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ pub(super) struct Wanted<'a> {
     pub(super) days: DayRange,
     /// Facts recorded up to here.
     pub(super) as_of: UtcMillis,
-    /// Whether days are told apart; else `day` of an answer is any.
+    /// Whether days, campaigns and links are told apart; else only channels are, and the rest of an answer may be any.
     pub(super) by_day: bool,
 }
 
@@ -48,9 +48,50 @@ pub(super) struct Counted {
 
 /// Counts.
 pub(super) fn human(conn: &mut Conn, labels: &Labels, wanted: &Wanted<'_>) -> Result<Vec<Counted>, StoreError> {
-    match rollups::view(conn, wanted.as_of)?.filter(|view| view.zone == *wanted.zone) {
-        Some(view) => from_rollups(conn, labels, wanted, &view),
-        None => from_touches(conn, labels, wanted),
+    match rollups::view(conn, wanted.as_of)? {
+        Some(view) if view.zone == *wanted.zone => from_rollups(conn, labels, wanted, &view),
+        Some(view) if !wanted.by_day && !labels.has_moved(&view) => match from_quarters(conn, labels, wanted, &view)? {
+            Some(counts) => Ok(counts),
+            None => from_touches(conn, labels, wanted),
+        },
+        _ => from_touches(conn, labels, wanted),
+    }
+}
+
+/// Sums quarters of an hour, for the days of another zone by channel; `None` where its days do not begin on one.
+fn from_quarters(
+    conn: &mut Conn,
+    labels: &Labels,
+    wanted: &Wanted<'_>,
+    view: &View,
+) -> Result<Option<Vec<Counted>>, StoreError> {
+    let (from, to) = (wanted.from(), wanted.to());
+    let Some(cells) = rollups::by_channel(conn, view, from, to)? else { return Ok(None) };
+    let day = wanted.days.from;
+    let in_cells = cells.into_iter().map(|cell| Counted {
+        day,
+        kind: cell.kind,
+        link: None,
+        channel: cell.channel,
+        campaign: None,
+        count: cell.count,
+    });
+    let mut counts: Vec<Counted> = in_cells.collect();
+    let behind = rollups::tail(conn, view, from, to)?;
+    counts.extend(behind.iter().map(|touch| one(labels, wanted, touch)));
+    Ok(Some(counts))
+}
+
+/// A touch that is counted by itself.
+fn one(labels: &Labels, wanted: &Wanted<'_>, touch: &Single) -> Counted {
+    let origin = Origin { link: touch.link, channel: touch.channel, campaign: touch.campaign };
+    Counted {
+        day: wanted.zone.day_of(touch.occurred_at),
+        kind: touch.kind,
+        link: touch.link,
+        channel: labels.channel_of(origin, touch.occurred_at),
+        campaign: labels.campaign_of(origin, touch.occurred_at),
+        count: 1,
     }
 }
 
@@ -80,17 +121,7 @@ fn from_rollups(
             count: cell.count,
         });
     }
-    let single = |touch: &Single| {
-        let origin = Origin { link: touch.link, channel: touch.channel, campaign: touch.campaign };
-        Counted {
-            day: wanted.zone.day_of(touch.occurred_at),
-            kind: touch.kind,
-            link: touch.link,
-            channel: labels.channel_of(origin, touch.occurred_at),
-            campaign: labels.campaign_of(origin, touch.occurred_at),
-            count: 1,
-        }
-    };
+    let single = |touch: &Single| one(labels, wanted, touch);
     let behind = rollups::tail(conn, view, wanted.from(), wanted.to())?;
     counts.extend(behind.iter().map(single).filter(|c| !is_late(c.link, c.day)));
     for (link, days) in &late {

@@ -308,6 +308,27 @@ on_both! {
         assert_eq!(row(&earlier, "linkedin-organic")["clicks"], 3, "what was said before stays said");
     }
 
+    fn quarters_of_an_hour_answer_for_another_zone_by_channel(app) {
+        two_links(&app);
+        let night = UtcMillis::parse("2026-03-01T22:59:59.999Z").expect("time");
+        let mut writer = sink(&app);
+        writer.store(&[click(night, 1), click(night.plus_ms(1), 1), click(night.plus_ms(1), 2)]).expect("stored");
+        let in_berlin = || {
+            let report = app.report("from=2026-03-02&to=2026-03-02&by=channel&zone=Europe/Berlin");
+            [row(&report, "linkedin-organic")["clicks"].clone(), row(&report, "x-organic")["clicks"].clone()]
+        };
+        assert_eq!(in_berlin(), [json!(1), json!(1)]);
+        let days = ["2026-03-01T23:00:00Z", "2026-03-02T23:00:00Z"].map(|t| UtcMillis::parse(t).expect("time"));
+        let cells = app.state().db.read_now(|conn| {
+            let view = rollups::view(conn, UtcMillis(i64::MAX))?.expect("rollups");
+            rollups::by_channel(conn, &view, days[0], days[1])
+        });
+        assert_eq!(cells.expect("cells").expect("whole quarters").iter().map(|c| c.count).sum::<i64>(), 2);
+        // Now the cells say the wrong channel, and the report does not.
+        app.client.patch("/api/v1/links/lnk_1", &json!({ "channel": "x-organic", "effect": "correction" })).expect(200);
+        assert_eq!(in_berlin(), [json!(0), json!(2)]);
+    }
+
     fn a_new_class_counts_from_its_recording_on(app) {
         two_links(&app);
         app.click("go");

@@ -35,6 +35,9 @@
 //! `occurred_at` in them, so the reader knows such revisions ([`View::is_late`]), and counts the link's touches of the
 //! days from E to that latest one by one. Stretches that an `as_of` does not know do no harm: both sides have one label.
 //!
+//! `rollup_quarters` has no stretches: its channel is the link's as it was known when the cell was made. It is read only
+//! while no later revision has changed the channel of touches that are in cells.
+//!
 //! # Recovery
 //!
 //! Cells can always be made again from the touches. A database from before the rollups, and one whose
@@ -42,12 +45,14 @@
 //! counted into one epoch. Until then, and for an `as_of` before that epoch, reports count the touches.
 
 mod cells;
+mod quarters;
 mod read;
 mod rows;
 mod state;
 
 use std::collections::HashMap;
 
+pub use quarters::{ChannelCell, by_channel};
 pub use read::{Cell, Clicks, Single, View, cells, clicks_by_link, of_link, tail, view};
 pub use state::adopt_zone;
 

@@ -27,7 +27,7 @@ pub struct View {
     pub zone: Zone,
     as_of: UtcMillis,
     /// The last epoch closed by `as_of`; 0 for none.
-    epoch: i32,
+    pub(super) epoch: i32,
     /// Where it ended.
     closed_at: UtcMillis,
     /// Ids of the touches behind it, both ends in.
