@@ -102,7 +102,6 @@ CREATE TABLE rollup_days (
     class SMALLINT NOT NULL,
     PRIMARY KEY (day, link_id, kind, class, channel_id, campaign_id, stretch, epoch)
 ) WITHOUT ROWID;
-CREATE INDEX rollup_days_link ON rollup_days (link_id);
 
 -- Touches by quarter of an hour. quarter: quarters of an hour since 1970 in UTC. channel_id: a link's as it was labelled
 -- when the cell was made. country: '' for none. device_id: of the dictionary.
