@@ -17,7 +17,7 @@
 //! old class, +1 under the new one).
 //!
 //! A report sums the cells of the epochs closed by `as_of`. What lies behind the last of them and up to `as_of` are
-//! touches of one epoch: they are read by its range of ids, at most a few hundred thousand. It sees none of that
+//! touches of one epoch: they are read by its range of ids, about a hundred thousand at most. It sees none of that
 //! epoch's voids or reclassifications, as each of those has an epoch of its own.
 //!
 //! Why not cells written with every batch, and epochs of an hour: a link gets few clicks an hour, so that there would be

@@ -71,23 +71,29 @@ pub(super) fn pages(
         }
         return Ok(());
     }
-    let mut last: Vec<u8> = Vec::new();
+    // One lower bound: of two, SQLite may search by the one that begins at the first row of the table.
+    let mut lower: Vec<u8> = match which {
+        Which::Recorded { ids: (from, _), .. } | Which::Link { ids: (from, _), .. } => from.to_vec(),
+        Which::Batch(_) | Which::Ids(_) | Which::All => Vec::new(),
+    };
     loop {
         let rows: Vec<Counted> = on!(conn, c => {
-            let mut query = visible!(as_of).into_boxed().filter(touches::id.gt(&last)).order(touches::id).limit(PAGE);
+            let mut query = visible!(as_of).into_boxed().filter(touches::id.ge(&lower)).order(touches::id).limit(PAGE);
             query = match which {
-                Which::Recorded { after, upto, ids: (from, to) } => query
-                    .filter(touches::id.ge(*from)).filter(touches::id.le(*to))
+                Which::Recorded { after, upto, ids: (_, to) } => query
+                    .filter(touches::id.le(*to))
                     .filter(touches::recorded_at.gt(after.0)).filter(touches::recorded_at.le(upto.0)),
-                Which::Link { link, ids: (from, to) } => query
-                    .filter(touches::id.ge(*from)).filter(touches::id.lt(*to)).filter(touches::link_id.eq(*link)),
+                Which::Link { link, ids: (_, to) } => query
+                    .filter(touches::id.lt(*to)).filter(touches::link_id.eq(*link)),
                 Which::Batch(batch) => query.filter(touches::batch_id.eq(*batch)),
                 Which::All | Which::Ids(_) => query,
             };
             query.load(c)
         })?;
         let Some(end) = rows.last() else { return Ok(()) };
-        last.clone_from(&end.id);
+        // The next key there can be.
+        lower.clone_from(&end.id);
+        lower.push(0);
         each_with_classes(conn, rows, as_of, each)?;
     }
 }
