@@ -28,7 +28,7 @@ use crate::jobs::edit_links::StoreLinks;
 use crate::jobs::intake;
 use crate::jobs::load_touches::StoreSink;
 use crate::secret::{SecretKey, random_token, wrong_key};
-use crate::store::{Db, DbOptions, StoreError, access, ledger};
+use crate::store::{Db, DbOptions, StoreError, access, ledger, rollups};
 use crate::tracking::journal::{Counters, Journal, Options, SyncMode};
 use crate::tracking::link_table::Links;
 use crate::tracking::writer::{self, WriterOptions};
@@ -153,8 +153,8 @@ fn build_state(core: Core, clock: Arc<dyn Clock>) -> Result<Data<State>, StartEr
     let Core { config, db, secret } = core;
     let counters = Arc::new(Counters::default());
     let (journal, reader) = Journal::open(journal_options(&config), Arc::clone(&clock), counters)?;
-    let sink =
-        StoreSink { db: db.clone(), clock: Arc::clone(&clock), repeat_window_ms: config.tracking.repeat_window_ms };
+    db.write_now(|conn| rollups::adopt_zone(conn, &config.reporting.zone))?;
+    let sink = StoreSink::new(db.clone(), Arc::clone(&clock), config.tracking.repeat_window_ms);
     let options = WriterOptions {
         batch_size: config.journal.batch_rows,
         batch_age: Duration::from_millis(config.journal.batch_age_ms),

@@ -155,6 +155,22 @@ impl<L> History<L> {
         self.0.last().map(|r| &r.labels)
     }
 
+    /// The revisions that begin a stretch of their own, the first one told for each instant.
+    pub fn beginnings(&self) -> impl Iterator<Item = &Revision<L>> + '_ {
+        let is_first = |n: usize, from: UtcMillis| !self.0.iter().take(n).any(|r| r.effective_from == from);
+        self.0.iter().enumerate().filter(move |(n, r)| is_first(*n, r.effective_from)).map(|(_, r)| r)
+    }
+
+    /// Revisions that change what `part` says at the instant from which they hold, against what was recorded before.
+    pub fn changes<P: PartialEq>(&self, part: impl Fn(&L) -> P) -> Vec<&Revision<L>> {
+        let changes = |r: &&Revision<L>| {
+            let known = || self.0.iter().take_while(|e| e.recorded_at < r.recorded_at);
+            let before = known().filter(|e| e.effective_from <= r.effective_from).last().or_else(|| known().next());
+            before.is_some_and(|e| part(&e.labels) != part(&r.labels))
+        };
+        self.0.iter().filter(changes).collect()
+    }
+
     /// Instants strictly inside `(from, to)` at which the label may change.
     pub fn changes_within(&self, from: UtcMillis, to: UtcMillis) -> impl Iterator<Item = UtcMillis> + '_ {
         self.0.iter().map(|r| r.effective_from).filter(move |at| from < *at && *at < to)

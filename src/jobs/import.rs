@@ -1,6 +1,7 @@
 //! Imports of history: files become facts, all or nothing unless asked otherwise,
 //! and running one again changes nothing.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest, Sha256};
@@ -25,7 +26,7 @@ use crate::store::batches::{self, Batch, BatchKind};
 use crate::store::identity::{self, Recording};
 use crate::store::labels::{self, Author};
 use crate::store::stage_events::{self, Outcome, Teller};
-use crate::store::touches::NewTouch;
+use crate::store::touches::{Client, NewTouch};
 use crate::store::{self, Conn, StoreError, ledger, links};
 
 /// What to do when some rows are bad.
@@ -140,7 +141,7 @@ fn import_touches(
     let new = without_known(conn, source, fresh, &mut done, &mut errors)?;
     if !import.is_refused(&errors) {
         join_visitors(conn, &new, &recording)?;
-        let list: Vec<NewTouch> = new.into_iter().map(|(touch, _)| touch).collect();
+        let list: Vec<NewTouch<'_>> = new.into_iter().map(|(touch, _)| touch).collect();
         done.stored = store::touches::insert(conn, &list, at)?;
         import.record_batch(conn, BatchKind::Touches, &mut done, &recording)?;
     }
@@ -149,7 +150,7 @@ fn import_touches(
 }
 
 /// A touch with the contact it belongs to.
-type OwnedTouch = (NewTouch, Option<JoinKey>);
+type OwnedTouch = (NewTouch<'static>, Option<JoinKey>);
 
 fn touch_of(row: &ImportedTouch, source: &str, batch: BatchId, codes: &Codes) -> Result<OwnedTouch, Vec<Fault>> {
     let mut faults = Vec::new();
@@ -176,7 +177,8 @@ fn touch_of(row: &ImportedTouch, source: &str, batch: BatchId, codes: &Codes) ->
         user_agent: None,
         referrer: None,
         page: None,
-        network_ids: Vec::new(),
+        network_ids: Cow::Borrowed(&[]),
+        client: Client::unknown(),
     };
     Ok((touch, row.person.clone()))
 }

@@ -6,6 +6,7 @@ use crate::domain::channel::{CampaignLabels, ChannelLabels, History};
 use crate::domain::ids::{CampaignId, ChannelId, LinkId};
 use crate::domain::link::LinkLabels;
 use crate::domain::time::UtcMillis;
+use crate::store::rollups::View;
 use crate::store::{Conn, StoreError, labels, links};
 
 /// What a touch itself says about where it came from.
@@ -90,9 +91,40 @@ impl Labels {
         at
     }
 
+    /// Links relabelled from an instant on that was rolled up before it was known: from when, and up to which
+    /// `occurred_at`, cells do not know their labels.
+    pub(super) fn late(&self, view: &View) -> Vec<(LinkId, UtcMillis, UtcMillis)> {
+        let mut late = Vec::new();
+        for (id, (_, history)) in &self.links {
+            for revision in history.beginnings() {
+                let from = revision.effective_from;
+                if let Some(upto) = view.is_late(revision.recorded_at, from)
+                    && origin_of(history.at(from)) != origin_of(history.at(from.plus_ms(-1)))
+                {
+                    late.push((*id, from, upto));
+                }
+            }
+        }
+        late
+    }
+
+    /// Whether some link got another channel for touches that are in cells already.
+    pub(super) fn has_moved(&self, view: &View) -> bool {
+        let moved = |history: &History<LinkLabels>| {
+            let changes = history.changes(|l| l.channel);
+            changes.iter().any(|r| view.is_late(r.recorded_at, r.effective_from).is_some())
+        };
+        self.links.values().any(|(_, history)| moved(history))
+    }
+
     fn link_at(&self, id: LinkId, at: UtcMillis) -> Option<&LinkLabels> {
         self.links.get(&id)?.1.at(at)
     }
+}
+
+/// What of a link's label touches are counted by.
+fn origin_of(labels: Option<&LinkLabels>) -> Option<(ChannelId, Option<CampaignId>)> {
+    labels.map(|l| (l.channel, l.campaign))
 }
 
 fn name_of<'a, L: 'a>(

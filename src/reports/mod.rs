@@ -12,6 +12,7 @@ mod costs;
 mod facts;
 pub mod journey;
 mod labels;
+mod touch_counts;
 
 pub use facts::people;
 

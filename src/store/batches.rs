@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use super::labels::Author;
 use super::schema::{batches, cost_entries, identity_facts, stage_events, touches};
-use super::{Conn, StoreError, bytes, costs, ledger, stored, uuid};
+use super::{Conn, StoreError, bytes, costs, ledger, rollups, stored, uuid};
 use crate::domain::fault::Fault;
 use crate::domain::ids::BatchId;
 use crate::domain::named_enum::named_enum;
@@ -115,6 +115,7 @@ pub fn undo(conn: &mut Conn, id: BatchId, author: &Author) -> Result<Batch, Stor
     }
     match batch.kind {
         BatchKind::Touches => {
+            rollups::voided(conn, id, at)?;
             void!(touches);
             void!(identity_facts);
         }

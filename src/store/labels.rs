@@ -199,6 +199,13 @@ pub fn revise_post(
     revise(conn, SubjectKind::Post, id.0, effect, author, change)
 }
 
+/// A number that grows whenever a channel, campaign or post is made or relabelled.
+pub fn revision(conn: &mut Conn) -> Result<i64, StoreError> {
+    let newest: Option<i64> =
+        on!(conn, c => label_revisions::table.select(diesel::dsl::max(label_revisions::id)).first(c))?;
+    Ok(newest.unwrap_or(0))
+}
+
 /// Every channel with its latest label, by code.
 pub fn list_channels(conn: &mut Conn) -> Result<Vec<Channel>, StoreError> {
     let rows: Vec<(i64, String, String, String)> = on!(conn, c => channels::table

@@ -23,6 +23,7 @@ pub mod labels;
 pub mod ledger;
 pub mod link_targets;
 pub mod links;
+pub mod rollups;
 pub mod stage_events;
 pub mod touches;
 
@@ -56,6 +57,16 @@ fn fact_id(at: UtcMillis) -> Uuid {
     uuid_v7(at, bytes)
 }
 
+/// The smallest id of an instant, as it is stored: ids of facts begin with their millisecond, so ranges of time are
+/// ranges of ids.
+fn id_floor(at: UtcMillis) -> [u8; 16] {
+    let mut floor = [0; 16];
+    // 48 bits of milliseconds reach the year 10889.
+    let ms = at.0.clamp(0, (1 << 48) - 1).to_be_bytes();
+    floor[..6].copy_from_slice(&ms[2..]);
+    floor
+}
+
 /// The stored form of a 16-byte id.
 fn bytes(id: Uuid) -> Vec<u8> {
     id.as_bytes().to_vec()
@@ -74,6 +85,15 @@ fn stored<T: std::str::FromStr<Err = crate::domain::fault::Fault>>(text: &str) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_of_an_instant_lie_between_its_floor_and_the_next() {
+        let at = UtcMillis(1_700_000_000_123);
+        for random in [[0; 10], [255; 10]] {
+            let id = *uuid_v7(at, random).as_bytes();
+            assert!(id_floor(at) <= id && id < id_floor(at.plus_ms(1)));
+        }
+    }
 
     #[test]
     fn facts_of_one_transaction_sort_as_they_were_told() {

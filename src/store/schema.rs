@@ -139,23 +139,90 @@ diesel::table! {
     touches (id) {
         id -> Binary,
         recorded_at -> BigInt,
-        voided_at -> Nullable<BigInt>,
         occurred_at -> BigInt,
-        kind -> Text,
-        class -> Text,
-        class_rule -> Text,
         link_id -> Nullable<BigInt>,
         channel_id -> Nullable<BigInt>,
         campaign_id -> Nullable<BigInt>,
-        visitor_id -> Nullable<Binary>,
+        source_hash -> Nullable<BigInt>,
+        voided_at -> Nullable<BigInt>,
+        class_rule_id -> Integer,
+        user_agent_id -> Nullable<Integer>,
+        referrer_id -> Nullable<Integer>,
+        page_id -> Nullable<Integer>,
+        device_id -> Integer,
+        range_labels_id -> Nullable<Integer>,
+        kind -> SmallInt,
+        class -> SmallInt,
+        signals -> Nullable<SmallInt>,
         private -> Bool,
+        visitor_id -> Nullable<Binary>,
+        country -> Nullable<Text>,
         source -> Nullable<Text>,
         external_id -> Nullable<Text>,
         batch_id -> Nullable<Binary>,
-        user_agent_id -> Nullable<BigInt>,
-        referrer_id -> Nullable<BigInt>,
-        page_id -> Nullable<BigInt>,
         network_ids -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    touch_classes (touch_id, recorded_at) {
+        touch_id -> Binary,
+        recorded_at -> BigInt,
+        class -> SmallInt,
+        class_rule_id -> Integer,
+        run_id -> Binary,
+    }
+}
+
+diesel::table! {
+    rollup_state (id) {
+        id -> BigInt,
+        zone -> Nullable<Text>,
+        is_built -> Bool,
+        opened_at -> BigInt,
+        closed_at -> BigInt,
+        open_rows -> BigInt,
+        open_from -> Nullable<Binary>,
+        open_to -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    rollup_epochs (id) {
+        id -> Integer,
+        closed_at -> BigInt,
+        made_at -> BigInt,
+        latest_at -> BigInt,
+        touches -> BigInt,
+        from_id -> Nullable<Binary>,
+        to_id -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    rollup_days (day, link_id, kind, class, channel_id, campaign_id, stretch, epoch) {
+        link_id -> BigInt,
+        stretch -> BigInt,
+        day -> Integer,
+        channel_id -> Integer,
+        campaign_id -> Integer,
+        epoch -> Integer,
+        count -> Integer,
+        kind -> SmallInt,
+        class -> SmallInt,
+    }
+}
+
+diesel::table! {
+    rollup_quarters (quarter, kind, class, channel_id, country, device_id, epoch) {
+        quarter -> Integer,
+        channel_id -> Integer,
+        device_id -> Integer,
+        epoch -> Integer,
+        count -> Integer,
+        kind -> SmallInt,
+        class -> SmallInt,
+        country -> Text,
     }
 }
 
@@ -268,6 +335,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     batches,
     dictionary,
     touches,
+    touch_classes,
+    rollup_state,
+    rollup_epochs,
+    rollup_days,
+    rollup_quarters,
     endpoints,
     deliveries,
     delivery_items,

@@ -36,6 +36,8 @@ mod redirect;
 #[cfg(test)]
 mod report;
 #[cfg(test)]
+mod rollups;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod start_up;

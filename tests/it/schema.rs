@@ -30,11 +30,12 @@ const SQLITE_COLUMNS: &str = "SELECT t.name AS table_name, c.name AS column_name
     WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND t.name <> '__diesel_schema_migrations'";
 const POSTGRES_COLUMNS: &str = "SELECT table_name::text AS table_name, column_name::text AS column_name, \
     data_type::text AS type_name, is_nullable = 'YES' AS nullable FROM information_schema.columns \
-    WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations'";
+    WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations' AND table_name IN \
+    (SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE')";
 
 fn class(type_name: &str) -> &'static str {
     match type_name.to_lowercase().as_str() {
-        "integer" | "bigint" | "int8" => "integer",
+        "smallint" | "integer" | "bigint" | "int8" => "integer",
         "text" => "text",
         "blob" | "bytea" | "binary" => "blob",
         "boolean" | "bool" => "bool",
@@ -124,9 +125,56 @@ fn what_the_program_makes_is_what_the_files_say() {
     let file = dir.path().join("data/headwater.db");
     let conn = &mut SqliteConnection::establish(file.to_str().expect("utf-8")).expect("sqlite");
     assert_eq!(columns(diesel::sql_query(SQLITE_COLUMNS).load(conn).expect("columns")), on_sqlite());
-    let applied: Vec<String> = conn.applied_migrations().expect("applied").into_iter().map(|v| v.to_string()).collect();
+    let mut applied: Vec<String> =
+        conn.applied_migrations().expect("applied").into_iter().map(|v| v.to_string()).collect();
+    applied.sort();
     let source: Vec<Box<dyn Migration<diesel::sqlite::Sqlite>>> =
         diesel::migration::MigrationSource::migrations(&migrations("sqlite")).expect("list");
-    let names: Vec<String> = source.iter().map(|m| m.name().version().to_string()).collect();
+    let mut names: Vec<String> = source.iter().map(|m| m.name().version().to_string()).collect();
+    names.sort();
     assert_eq!(applied, names);
+}
+
+/// Two touches of the first schema: a click of a link, and an imported landing that was undone.
+const OLD_TOUCHES: &str = "INSERT INTO dictionary (entry) VALUES ('agent');
+    INSERT INTO touches (id, recorded_at, voided_at, occurred_at, kind, class, class_rule, link_id, visitor_id, private,
+        source, external_id, batch_id, user_agent_id) SELECT
+        ID1, 5, NULL, 1, 'click', 'repeat', 'repeat', 7, ID2, true, NULL, NULL, NULL, id FROM dictionary;
+    INSERT INTO touches (id, recorded_at, voided_at, occurred_at, kind, class, class_rule, private, source, external_id,
+        batch_id) VALUES (ID2, 6, 8, 2, 'landing', 'human', 'imported', false, 'tool', 'x1', ID1)";
+const NEW_TOUCHES: &str = "SELECT kind || ' ' || class || ' ' || class_rule || ' ' || recorded_at || ' ' || occurred_at \
+    || ' ' || COALESCE(voided_at, 0) || ' ' || COALESCE(link_id, 0) || ' ' || COALESCE(external_id, '') || ' ' \
+    || COALESCE(user_agent, '') || ' ' || device AS line FROM readable_touches ORDER BY id";
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+/// Fills the first schema, brings it up to date, looks, and takes it back.
+macro_rules! with_old_touches {
+    ($conn:expr, $backend:expr, $id:expr) => {{
+        let conn = $conn;
+        conn.run_next_migration(migrations($backend)).expect("the first schema");
+        let fill = OLD_TOUCHES.replace("ID1", &$id("01")).replace("ID2", &$id("02"));
+        diesel::connection::SimpleConnection::batch_execute(conn, &fill).expect("old touches");
+        conn.run_pending_migrations(migrations($backend)).expect("up");
+        let lines: Vec<Line> = diesel::sql_query(NEW_TOUCHES).load(conn).expect("new touches");
+        let lines: Vec<&str> = lines.iter().map(|l| l.line.as_str()).collect();
+        assert_eq!(lines, ["click repeat repeat 5 1 0 7  agent unknown", "landing human imported 6 2 8 0 x1  unknown"]);
+        conn.revert_last_migration(migrations($backend)).expect("down");
+        let old = "SELECT kind || ' ' || class || ' ' || class_rule AS line FROM touches ORDER BY id";
+        let lines: Vec<Line> = diesel::sql_query(old).load(conn).expect("old touches again");
+        assert_eq!(lines[0].line, "click repeat repeat");
+    }};
+}
+
+#[test]
+fn touches_of_the_first_schema_keep_what_they_say() {
+    let conn = &mut SqliteConnection::establish(":memory:").expect("sqlite");
+    with_old_touches!(conn, "sqlite", |byte: &str| format!("x'{}'", byte.repeat(16)));
+    let db = TestDb::new(Backend::Postgres);
+    let conn = &mut PgConnection::establish(db.url()).expect("postgres");
+    with_old_touches!(conn, "postgres", |byte: &str| format!("'\\x{}'::bytea", byte.repeat(16)));
 }

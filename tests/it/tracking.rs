@@ -35,10 +35,8 @@ pub(crate) struct Stored {
 /// Every touch so far, oldest first.
 pub(crate) fn touches(app: &TestApp) -> Vec<Stored> {
     app.settle();
-    let text = "SELECT t.kind, t.class, t.class_rule, t.private, t.visitor_id, t.network_ids, c.code AS channel,
-        p.entry AS page, r.entry AS referrer FROM touches t LEFT JOIN channels c ON c.id = t.channel_id
-        LEFT JOIN dictionary p ON p.id = t.page_id LEFT JOIN dictionary r ON r.id = t.referrer_id
-        ORDER BY t.occurred_at, t.id";
+    let text = "SELECT kind, class, class_rule, private, visitor_id, network_ids, channel, page, referrer
+        FROM readable_touches ORDER BY occurred_at, id";
     let read = |conn: &mut Conn| {
         let query = diesel::sql_query(text);
         Ok(match conn {

@@ -6,6 +6,7 @@ use super::super::ReportError;
 use super::super::costs::{self, DayClicks};
 use super::super::facts::{Facts, Who};
 use super::super::labels::Origin;
+use super::super::touch_counts::{self, Wanted};
 use super::{Dimension, Figures, Parameters, Report, Row, RowKey};
 use crate::domain::attribution::credit::allocate;
 use crate::domain::attribution::journey::Journey;
@@ -17,7 +18,7 @@ use crate::domain::money::Currency;
 use crate::domain::stage::{Stage, StageEvent};
 use crate::domain::time::{Day, UtcMillis, Zone};
 use crate::domain::touch::TouchKind;
-use crate::store::{Conn, costs as cost_store, touches};
+use crate::store::{Conn, costs as cost_store};
 
 /// A report in the making.
 pub(super) struct Table<'a> {
@@ -56,34 +57,31 @@ impl<'a> Table<'a> {
         self.from <= event.occurred_at && event.occurred_at < self.to
     }
 
-    /// Counts touches by day and label: the period is cut where days begin and where a link is relabelled,
-    /// so that within each piece every touch of a link has one label.
+    /// Counts touches by day and label.
     pub(super) fn count_touches(&mut self, conn: &mut Conn, as_of: UtcMillis) -> Result<(), ReportError> {
-        let zone = &self.parameters.zone;
-        let mut cuts: Vec<UtcMillis> = self.facts.labels.changes_within(self.from, self.to);
-        // Days matter only where a cost is divided by a day's clicks.
-        if self.parameters.by != Dimension::Channel {
-            cuts.extend(self.parameters.range.days().map(|d| zone.day_start(d)));
-        }
-        cuts.extend([self.from, self.to]);
-        cuts.sort();
-        cuts.dedup();
-        for (from, to) in cuts.iter().zip(cuts.iter().skip(1)) {
-            for counted in touches::count_human(conn, *from, *to, as_of)? {
-                let origin = Origin { link: counted.link, channel: counted.channel, campaign: counted.campaign };
-                let channel = self.facts.labels.channel_of(origin, *from);
-                let campaign = self.facts.labels.campaign_of(origin, *from);
-                let key = self.parameters.by.key(&self.facts.labels, channel, campaign, counted.link);
-                let row = self.row(key);
-                if counted.kind == TouchKind::Click {
-                    row.clicks += counted.count;
-                    self.expected.clicks += counted.count;
-                    let day = self.parameters.zone.day_of(*from);
-                    self.clicks.push(DayClicks { day, channel, campaign, link: counted.link, count: counted.count });
-                } else {
-                    row.other_touches += counted.count;
-                    self.expected.other_touches += counted.count;
-                }
+        let wanted = Wanted {
+            zone: &self.parameters.zone,
+            days: self.parameters.range,
+            as_of,
+            // Days matter only where a cost is divided by a day's clicks.
+            by_day: self.parameters.by != Dimension::Channel,
+        };
+        for counted in touch_counts::human(conn, &self.facts.labels, &wanted)? {
+            let key = self.parameters.by.key(&self.facts.labels, counted.channel, counted.campaign, counted.link);
+            let row = self.row(key);
+            if counted.kind == TouchKind::Click {
+                row.clicks += counted.count;
+                self.expected.clicks += counted.count;
+                self.clicks.push(DayClicks {
+                    day: counted.day,
+                    channel: counted.channel,
+                    campaign: counted.campaign,
+                    link: counted.link,
+                    count: counted.count,
+                });
+            } else {
+                row.other_touches += counted.count;
+                self.expected.other_touches += counted.count;
             }
         }
         Ok(())

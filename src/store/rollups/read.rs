@@ -1,0 +1,223 @@
+//! Reading the rollups for one `as_of`: cells of closed epochs, and the touches behind the last of them.
+
+use std::collections::HashMap;
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use super::EPOCH_TOUCHES;
+use super::cells::{day_number, day_of_number};
+use super::rows::{Counted, Which, pages};
+use super::state::State;
+use crate::domain::ids::{CampaignId, ChannelId, LinkId};
+use crate::domain::time::{DayRange, UtcMillis, Zone};
+use crate::domain::touch::{TouchClass, TouchKind};
+use crate::store::schema::{rollup_days, rollup_epochs, touches};
+use crate::store::touches::{class_code, id_range, kind_code, kind_of};
+use crate::store::{Conn, ROWS_PER_STATEMENT, StoreError};
+
+/// More touches behind the last closed epoch are better counted by the database than read one by one.
+const TAIL_MAX: i64 = 4 * EPOCH_TOUCHES;
+
+/// What an `as_of` sees of the rollups.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The zone whose days are counted.
+    pub zone: Zone,
+    as_of: UtcMillis,
+    /// The last epoch closed by `as_of`; 0 for none.
+    pub(super) epoch: i32,
+    /// Where it ended.
+    closed_at: UtcMillis,
+    /// Ids of the touches behind it, both ends in.
+    behind: Option<(Vec<u8>, Vec<u8>)>,
+    /// Of each epoch that is seen: when its cells were made, and the latest `occurred_at` in them or before.
+    made: Vec<(UtcMillis, UtcMillis)>,
+}
+
+impl View {
+    /// Whether a revision that holds from `effective_from` on was recorded after touches of then or later had been
+    /// rolled up: up to which `occurred_at` the cells then do not know it.
+    pub fn is_late(&self, recorded_at: UtcMillis, effective_from: UtcMillis) -> Option<UtcMillis> {
+        let before = self.made.partition_point(|(made_at, _)| *made_at < recorded_at);
+        let (_, latest) = self.made.get(before.checked_sub(1)?)?;
+        (*latest >= effective_from).then_some(*latest)
+    }
+}
+
+/// Human touches of one day, or of all days that were asked for, of one link under one label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// Which day; the first one asked for where days are not told apart.
+    pub day: crate::domain::time::Day,
+    /// What they were.
+    pub kind: TouchKind,
+    /// The link.
+    pub link: Option<LinkId>,
+    /// The channel that the touches themselves say.
+    pub channel: Option<ChannelId>,
+    /// The campaign that the touches themselves say.
+    pub campaign: Option<CampaignId>,
+    /// An instant whose label of the link is theirs.
+    pub labelled_at: UtcMillis,
+    /// How many.
+    pub count: i64,
+}
+
+/// A human touch that is counted by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Single {
+    /// When it happened.
+    pub occurred_at: UtcMillis,
+    /// What it was.
+    pub kind: TouchKind,
+    /// The link.
+    pub link: Option<LinkId>,
+    /// The channel that the touch itself says.
+    pub channel: Option<ChannelId>,
+    /// The campaign that the touch itself says.
+    pub campaign: Option<CampaignId>,
+}
+
+type EpochRow = (i32, i64, i64, i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// What an `as_of` sees; `None` where touches must be counted: there are no rollups yet, or not for so early an `as_of`.
+pub fn view(conn: &mut Conn, as_of: UtcMillis) -> Result<Option<View>, StoreError> {
+    use rollup_epochs as t;
+    let state = State::read(conn)?;
+    let Some(zone) = state.zone.filter(|_| state.is_built) else { return Ok(None) };
+    let rows: Vec<EpochRow> = on!(conn, c => t::table.order(t::id)
+        .select((t::id, t::closed_at, t::made_at, t::latest_at, t::touches, t::from_id, t::to_id)).load(c))?;
+    let open = state.open_from.zip(state.open_to);
+    let mut view = View { zone, as_of, epoch: 0, closed_at: UtcMillis(0), behind: open, made: Vec::new() };
+    let mut latest = UtcMillis(i64::MIN);
+    for (id, closed_at, made_at, latest_at, touches, from_id, to_id) in rows {
+        if closed_at > as_of.0 {
+            if touches > TAIL_MAX {
+                return Ok(None);
+            }
+            view.behind = from_id.zip(to_id);
+            break;
+        }
+        (view.epoch, view.closed_at) = (id, UtcMillis(closed_at));
+        latest = latest.max(UtcMillis(latest_at));
+        view.made.push((UtcMillis(made_at), latest));
+    }
+    Ok(Some(view))
+}
+
+type CellRow = (i32, i16, i64, i32, i32, i64, i64);
+
+/// The human touches of closed epochs on days of the view's zone; by day, or of all days together.
+pub fn cells(conn: &mut Conn, view: &View, days: DayRange, by_day: bool) -> Result<Vec<Cell>, StoreError> {
+    use rollup_days as t;
+    let (from, to) = (day_number(days.from), day_number(days.to));
+    let sum = || sql::<BigInt>("CAST(SUM(count) AS BIGINT)");
+    let rows: Vec<CellRow> = on!(conn, c => {
+        let wanted = t::table.filter(t::day.between(from, to)).filter(t::class.eq(class_code(TouchClass::Human)))
+            .filter(t::epoch.le(view.epoch));
+        if by_day {
+            wanted.group_by((t::day, t::link_id, t::kind, t::channel_id, t::campaign_id, t::stretch))
+                .select((t::day, t::kind, t::link_id, t::channel_id, t::campaign_id, t::stretch, sum())).load(c)?
+        } else {
+            let rows: Vec<(i16, i64, i32, i32, i64, i64)> = wanted
+                .group_by((t::link_id, t::kind, t::channel_id, t::campaign_id, t::stretch))
+                .select((t::kind, t::link_id, t::channel_id, t::campaign_id, t::stretch, sum())).load(c)?;
+            rows.into_iter().map(|(kind, link, channel, campaign, stretch, n)| (from, kind, link, channel, campaign, stretch, n)).collect()
+        }
+    });
+    let some = |id: i64| Some(id).filter(|id| *id != 0);
+    let cell = |(day, kind, link, channel, campaign, stretch, count): CellRow| {
+        Ok(Cell {
+            day: day_of_number(day),
+            kind: kind_of(kind)?,
+            link: some(link).map(LinkId),
+            channel: some(channel.into()).map(ChannelId),
+            campaign: some(campaign.into()).map(CampaignId),
+            labelled_at: UtcMillis(stretch),
+            count,
+        })
+    };
+    rows.into_iter().filter(|r| r.6 != 0).map(cell).collect()
+}
+
+/// The human touches in `[from, to)` behind the last closed epoch, each by itself.
+pub fn tail(conn: &mut Conn, view: &View, from: UtcMillis, to: UtcMillis) -> Result<Vec<Single>, StoreError> {
+    let Some((first, last)) = &view.behind else { return Ok(Vec::new()) };
+    let (from_id, to_id) = id_range(from, to);
+    let ids = (first.as_slice().max(&from_id), last.as_slice().min(&to_id));
+    singles(conn, &Which::Recorded { after: view.closed_at, upto: view.as_of, ids }, (from, to), view.as_of)
+}
+
+/// The human touches of a link in `[from, to)`, each by itself, whatever of them is rolled up.
+pub fn of_link(
+    conn: &mut Conn,
+    view: &View,
+    link: LinkId,
+    from: UtcMillis,
+    to: UtcMillis,
+) -> Result<Vec<Single>, StoreError> {
+    let (from_id, to_id) = id_range(from, to);
+    singles(conn, &Which::Link { link: link.0, ids: (&from_id, &to_id) }, (from, to), view.as_of)
+}
+
+fn singles(
+    conn: &mut Conn,
+    which: &Which<'_>,
+    (from, to): (UtcMillis, UtcMillis),
+    as_of: UtcMillis,
+) -> Result<Vec<Single>, StoreError> {
+    let mut found = Vec::new();
+    let human = class_code(TouchClass::Human);
+    let counts = |r: &Counted| r.class == human && from.0 <= r.occurred_at && r.occurred_at < to.0;
+    pages(conn, which, as_of, &mut |_conn, rows| {
+        for row in rows.into_iter().filter(counts) {
+            found.push(Single {
+                occurred_at: UtcMillis(row.occurred_at),
+                kind: kind_of(row.kind)?,
+                link: row.link_id.map(LinkId),
+                channel: row.channel_id.map(ChannelId),
+                campaign: row.campaign_id.map(CampaignId),
+            });
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Human and other clicks of a link.
+pub type Clicks = (i64, i64);
+
+/// Human and other clicks of some links as things stand; `None` where there are no rollups.
+pub fn clicks_by_link(conn: &mut Conn, links: &[LinkId]) -> Result<Option<HashMap<LinkId, Clicks>>, StoreError> {
+    let state = State::read(conn)?;
+    if state.zone.is_none() || !state.is_built {
+        return Ok(None);
+    }
+    let click = kind_code(TouchKind::Click);
+    let keys: Vec<i64> = links.iter().map(|l| l.0).collect();
+    let mut rows: Vec<(i64, i16, i64)> = Vec::new();
+    for chunk in keys.chunks(ROWS_PER_STATEMENT) {
+        use rollup_days as t;
+        let counted: Vec<(i64, i16, i64)> = on!(conn, c => t::table
+            .filter(t::link_id.eq_any(chunk)).filter(t::kind.eq(click)).group_by((t::link_id, t::class))
+            .select((t::link_id, t::class, sql::<BigInt>("CAST(SUM(count) AS BIGINT)"))).load(c))?;
+        rows.extend(counted);
+        if let (Some(from), Some(to)) = (&state.open_from, &state.open_to) {
+            use touches as t;
+            // Nothing of the open epoch is void or has a later class: each of those would have closed it.
+            let open: Vec<(Option<i64>, i16, i64)> = on!(conn, c => t::table
+                .filter(t::id.ge(from)).filter(t::id.le(to)).filter(t::recorded_at.gt(state.closed_at.0))
+                .filter(t::kind.eq(click)).filter(t::link_id.eq_any(chunk)).group_by((t::link_id, t::class))
+                .select((t::link_id, t::class, diesel::dsl::count_star())).load(c))?;
+            rows.extend(open.into_iter().filter_map(|(link, class, n)| Some((link?, class, n))));
+        }
+    }
+    let mut counts: HashMap<LinkId, Clicks> = HashMap::new();
+    for (link, class, n) in rows {
+        let entry = counts.entry(LinkId(link)).or_default();
+        *(if class == class_code(TouchClass::Human) { &mut entry.0 } else { &mut entry.1 }) += n;
+    }
+    Ok(Some(counts))
+}

@@ -1,0 +1,175 @@
+//! Touches: loaded from the journal or imported, read by journey and counted by interval.
+//!
+//! What makes loading fast, in the order of what it saves: rows sorted by id, whose first 48 bits are the
+//! millisecond, so that the table and its indexes append; one statement for many rows, prepared once (SQLite) or
+//! `COPY` into a temporary table (PostgreSQL); words that repeat as numbers of the dictionary, remembered across
+//! batches; small codes for kind and class. The id also serves ranges of time, so there is no index of times:
+//! [`id_floor`].
+
+mod classes;
+mod codes;
+mod insert;
+mod read;
+mod words;
+
+use std::borrow::Cow;
+
+pub(in crate::store) use classes::of_touches;
+pub use classes::{Reclassified, reclassify};
+pub use insert::{insert, insert_prepared};
+pub use read::{by_ids, by_visitors, count_human, counts_by_link, human_clicks_since, known_external};
+pub use words::Words;
+
+pub(in crate::store) use codes::{class_code, class_of, kind_code, kind_of};
+
+use super::id_floor;
+use crate::domain::ids::{BatchId, CampaignId, ChannelId, LinkId, TouchId, VisitorId};
+use crate::domain::time::UtcMillis;
+use crate::domain::touch::{ClientFacts, NetworkClickId, TouchClass, TouchKind};
+
+/// The device of a touch of which nothing is known.
+pub const DEVICE_UNKNOWN: &str = "unknown";
+
+/// A classified touch, ready to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTouch<'a> {
+    /// Its id. Its first 48 bits are the millisecond of `occurred_at`; ranges of time are read by them.
+    pub id: TouchId,
+    /// When it happened.
+    pub occurred_at: UtcMillis,
+    /// What it was.
+    pub kind: TouchKind,
+    /// Who made it.
+    pub class: TouchClass,
+    /// By which rule that was decided.
+    pub class_rule: Cow<'a, str>,
+    /// The link, for a click or a view of one.
+    pub link: Option<LinkId>,
+    /// The channel, where the touch itself says it: landings and imports. A click has its link's.
+    pub channel: Option<ChannelId>,
+    /// The campaign, likewise.
+    pub campaign: Option<CampaignId>,
+    /// The browser.
+    pub visitor: Option<VisitorId>,
+    /// The visitor asked for privacy: never shared with a network.
+    pub private: bool,
+    /// Whose import it came in; `None` for our own.
+    pub source: Option<String>,
+    /// The id it had where it was imported from.
+    pub external_id: Option<String>,
+    /// The import it came with.
+    pub batch: Option<BatchId>,
+    /// `User-Agent`.
+    pub user_agent: Option<Cow<'a, str>>,
+    /// Host of the referrer.
+    pub referrer: Option<Cow<'a, str>>,
+    /// The page landed on.
+    pub page: Option<Cow<'a, str>>,
+    /// Click ids of networks.
+    pub network_ids: Cow<'a, [NetworkClickId]>,
+    /// What is kept of who asked.
+    pub client: Client<'a>,
+}
+
+/// What is kept of who asked: enough to count and to classify again, never an address (invariant 8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client<'a> {
+    /// ISO 3166 alpha-2 code of the country, upper case.
+    pub country: Option<Cow<'a, str>>,
+    /// Kind of device, [`DEVICE_UNKNOWN`] if not known.
+    pub device: Cow<'a, str>,
+    /// Labels of the configured ranges that the address lies in, separated by spaces.
+    pub range_labels: Option<Cow<'a, str>>,
+    /// Hash of the address under a key that is destroyed daily.
+    pub source_hash: Option<i64>,
+    /// What the request's headers showed; `None` for imports.
+    pub signals: Option<Signals>,
+}
+
+impl Client<'_> {
+    /// Nothing is known, as of an import.
+    pub fn unknown() -> Self {
+        Self {
+            country: None,
+            device: Cow::Borrowed(DEVICE_UNKNOWN),
+            range_labels: None,
+            source_hash: None,
+            signals: None,
+        }
+    }
+}
+
+/// Facts of a request that classification reads beside its user agent, as stored bits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Signals(pub i16);
+
+impl Signals {
+    /// The method was HEAD.
+    pub const HEAD: i16 = 1;
+    /// A header said prefetch or preview.
+    pub const PREFETCH: i16 = 2;
+    /// There was an `Accept-Language`.
+    pub const ACCEPT_LANGUAGE: i16 = 4;
+    /// There were headers of a browser's navigation.
+    pub const NAVIGATION: i16 = 8;
+
+    /// The signals of a request.
+    pub fn of(facts: &ClientFacts<'_>) -> Self {
+        let bit = |is_set: bool, bit: i16| if is_set { bit } else { 0 };
+        Self(
+            bit(facts.head, Self::HEAD)
+                | bit(facts.prefetch, Self::PREFETCH)
+                | bit(facts.accept_language, Self::ACCEPT_LANGUAGE)
+                | bit(facts.navigation, Self::NAVIGATION),
+        )
+    }
+
+    /// Whether one of the bits named above is set.
+    pub fn has(self, bit: i16) -> bool {
+        self.0 & bit != 0
+    }
+}
+
+/// A stored touch, as journeys and labels need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touch {
+    /// Its id.
+    pub id: TouchId,
+    /// When it happened.
+    pub occurred_at: UtcMillis,
+    /// What it was.
+    pub kind: TouchKind,
+    /// Who made it.
+    pub class: TouchClass,
+    /// The link.
+    pub link: Option<LinkId>,
+    /// The channel that the touch itself says.
+    pub channel: Option<ChannelId>,
+    /// The campaign that the touch itself says.
+    pub campaign: Option<CampaignId>,
+    /// The browser.
+    pub visitor: Option<VisitorId>,
+    /// The id it was imported with.
+    pub external_id: Option<String>,
+}
+
+/// How many touches of one sort fell into one interval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TouchCount {
+    /// What they were.
+    pub kind: TouchKind,
+    /// The link.
+    pub link: Option<LinkId>,
+    /// The channel that the touches themselves say.
+    pub channel: Option<ChannelId>,
+    /// The campaign that the touches themselves say.
+    pub campaign: Option<CampaignId>,
+    /// How many.
+    pub count: i64,
+}
+
+/// The ids of touches in `[from, to)`, as bounds of stored keys: the first one is in, the second is out.
+pub(in crate::store) fn id_range(from: UtcMillis, to: UtcMillis) -> ([u8; 16], [u8; 16]) {
+    // What happened before 1970 has the millisecond 0 in its id.
+    (id_floor(UtcMillis(from.0.max(0))), id_floor(UtcMillis(to.0.max(1))))
+}
