@@ -124,12 +124,13 @@ pub fn serve(core: Core, clock: Arc<dyn Clock>, on_start: impl FnOnce(&Started))
     let poller = Poller::start(state.clone())?;
     let outcome = actix_web::rt::System::new().block_on(run(state.clone(), deadline, on_start));
     state.is_ready.store(false, Ordering::Relaxed);
-    poller.stop();
+    poller.tell();
     if !state.writer.flush_and_stop(deadline) {
         tracing::warn!(
             "the writer did not finish in time; what is left is in the journal and will be loaded at the next start"
         );
     }
+    poller.wait(deadline);
     state.db.close(deadline);
     outcome
 }
@@ -249,7 +250,7 @@ impl Poller {
             let mut polls: u32 = 0;
             while !stop.load(Ordering::Relaxed) {
                 // One poll that panics must not end the following of changes for good.
-                let once = AssertUnwindSafe(|| poll(&state, polls.is_multiple_of(POLLS_PER_RESUME)));
+                let once = AssertUnwindSafe(|| poll(&state, polls.is_multiple_of(POLLS_PER_RESUME), &stop));
                 if catch_unwind(once).is_err() {
                     tracing::error!("a poll for changes failed badly; the next one goes on");
                 }
@@ -260,14 +261,27 @@ impl Poller {
         Ok(Self { is_stopping, thread })
     }
 
-    fn stop(self) {
+    /// Tells it to end.
+    fn tell(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
         self.thread.thread().unpark();
-        let _ended = self.thread.join();
+    }
+
+    /// Waits for its end. One that hangs in the database is left behind.
+    fn wait(self, deadline: Duration) {
+        let step = Duration::from_millis(5);
+        let mut waited = Duration::ZERO;
+        while !self.thread.is_finished() && waited < deadline {
+            std::thread::park_timeout(step);
+            waited += step;
+        }
+        if self.thread.is_finished() {
+            let _ended = self.thread.join();
+        }
     }
 }
 
-fn poll(state: &State, resumes: bool) {
+fn poll(state: &State, resumes: bool, is_stopping: &AtomicBool) {
     if let Err(error) = state.links.refresh_if_changed() {
         tracing::debug!(error = %error, "links cannot be refreshed while the database is away");
         return;
@@ -276,16 +290,19 @@ fn poll(state: &State, resumes: bool) {
         state.decide_cookies(decision.as_deref());
     }
     if resumes {
-        resume(state);
+        resume(state, is_stopping);
     }
     state.sign_in_limit.retain_recent();
     state.collect_limit.retain_recent();
 }
 
 /// Reads deliveries that were stored but not read: each in a transaction of its own, so that one cannot hold up the rest.
-fn resume(state: &State) {
+fn resume(state: &State, is_stopping: &AtomicBool) {
     let left = state.db.read_now(|conn| crate::store::deliveries::pending(conn, 1_000)).unwrap_or_default();
     for id in left {
+        if is_stopping.load(Ordering::Relaxed) {
+            return;
+        }
         match intake::read_or_set_aside(&state.db, &state.intake(), id, state.clock.now()) {
             Ok(_) => tracing::info!(delivery.id = %id, "a delivery that was stored but not read has been read"),
             Err(error) => {

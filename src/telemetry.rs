@@ -21,7 +21,9 @@ pub fn start(log: &Log) -> Result<(), Fault> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        // Else a standard error that cannot be written to, as on a full disk, makes the thread that logs panic.
+        .log_internal_errors(false);
     let started = match log.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),

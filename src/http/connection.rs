@@ -2,7 +2,8 @@
 //!
 //! actix-http goes on reading requests of a client that reads no answers, and keeps the answers in memory: one such
 //! client could fill it. Here, once the client's buffers are full, its requests stay in the kernel until it has read;
-//! one that reads nothing for [`STALLED_MAX`] is sent away.
+//! one that reads nothing for [`STALLED_MAX`] is sent away. So is one that takes minutes over a request: actix-http times
+//! the head of a connection's first request and nothing else.
 
 use std::io;
 use std::pin::Pin;
@@ -10,16 +11,62 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
-use actix_web::rt::time::{Sleep, sleep};
+use actix_web::rt::time::{Instant, Sleep, sleep};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How long a client may leave its answers unread.
 const STALLED_MAX: Duration = Duration::from_secs(30);
 
+/// How often a connection is looked at. A request whose answer has not begun after two looks is given up, however slowly
+/// its client sends it: longer than any statement of the database may take.
+const LOOK: Duration = Duration::from_secs(75);
+/// So many bytes are read before the requests in them are answered: actix-http would take in 128 KiB, thousands of small
+/// requests.
+const READ_AT_ONCE: usize = 16 * 1024;
+
 /// The connection.
 pub(super) struct Connection {
     stream: TcpStream,
     stalled: Option<Stalled>,
+    watch: Option<Watch>,
+    /// Bytes read since the reader last had to wait.
+    read: usize,
+}
+
+/// Whether a request is under way.
+struct Watch {
+    /// One timer for the life of the connection, polled when it is set: each request would cost a timer else.
+    look: Pin<Box<Sleep>>,
+    /// Bytes were read since the last write.
+    is_waiting: bool,
+    /// So it was at the last look, and nothing was written since.
+    was_waiting: bool,
+}
+
+impl Watch {
+    fn start(context: &mut Context<'_>) -> Self {
+        let mut watch = Self { look: Box::pin(sleep(LOOK)), is_waiting: false, was_waiting: false };
+        watch.set(context);
+        watch
+    }
+
+    fn set(&mut self, context: &mut Context<'_>) {
+        let _pending = self.look.as_mut().poll(context);
+    }
+
+    /// Whether the client's time is up.
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.look.is_elapsed() {
+            return false;
+        }
+        if self.was_waiting {
+            return true;
+        }
+        self.was_waiting = self.is_waiting;
+        self.look.as_mut().reset(Instant::now() + LOOK);
+        self.set(context);
+        false
+    }
 }
 
 /// The client's buffers are full.
@@ -31,12 +78,15 @@ struct Stalled {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, stalled: None }
+        Self { stream, stalled: None, watch: None, read: 0 }
     }
 
     /// What a write came to, after taking note of it.
     fn noted<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
+            if let Some(watch) = &mut self.watch {
+                (watch.is_waiting, watch.was_waiting) = (false, false);
+            }
             if let Some(reader) = self.stalled.take().and_then(|stalled| stalled.reader) {
                 reader.wake();
             }
@@ -60,7 +110,24 @@ impl AsyncRead for Connection {
             stalled.reader = Some(context.waker().clone());
             return Poll::Pending;
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        if self.watch.get_or_insert_with(|| Watch::start(context)).is_over(context) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        if self.read >= READ_AT_ONCE {
+            self.read = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let done = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let read = buffer.filled().len() - before;
+        self.read = if done.is_pending() { 0 } else { self.read + read };
+        if read > 0
+            && let Some(watch) = &mut self.watch
+        {
+            watch.is_waiting = true;
+        }
+        done
     }
 }
 

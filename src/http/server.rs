@@ -19,10 +19,13 @@ use super::{api, routes};
 
 /// Connections that may wait to be accepted: a restart under load finds a crowd.
 const BACKLOG: i32 = 4_096;
-/// Files that are no connections of clients: journal, databases, listeners.
-const FILES_RESERVED: usize = 96;
-/// Connections of one worker where files are scarce, and at most.
-const CONNECTIONS_MIN: usize = 16;
+/// Files that are no connections of clients: journal, quarantine, listeners, logs.
+const FILES_RESERVED: usize = 48;
+/// What a worker's event loop holds open.
+const FILES_PER_WORKER: usize = 6;
+/// SQLite keeps three files for each connection; each is counted as reader and as writer.
+const FILES_PER_DATABASE_CONNECTION: usize = 4;
+/// Connections of one worker at most.
 const CONNECTIONS_MAX: usize = 25_600;
 /// A request's head must arrive within this, or its connection is closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,9 +59,10 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Connections that each worker may have. Beyond them, new ones wait in the backlog until others end: without a free
 /// file descriptor the journal could begin no segment, and clicks would go unrecorded.
-fn connections_max(workers: usize) -> usize {
-    let limit = files_max().saturating_sub(FILES_RESERVED);
-    (limit / workers.max(1)).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
+fn connections_max(workers: usize, database: usize) -> usize {
+    let reserved = FILES_RESERVED + FILES_PER_WORKER * workers + FILES_PER_DATABASE_CONNECTION * database;
+    let limit = files_max().saturating_sub(reserved);
+    (limit / workers.max(1)).clamp(1, CONNECTIONS_MAX)
 }
 
 /// How many files this process may have open; raised to what the system allows.
@@ -84,9 +88,10 @@ pub fn serve_on(
     deadline: Duration,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<Server> {
+    let database = usize::try_from(state.config.database.connections).unwrap_or(usize::MAX);
     let mut builder = Server::build()
         .workers(workers)
-        .max_concurrent_connections(connections_max(workers))
+        .max_concurrent_connections(connections_max(workers, database))
         .shutdown_timeout(deadline.as_secs().max(1))
         .shutdown_signal(stop);
     let stopping = builder.graceful_shutdown_signal();

@@ -68,17 +68,22 @@ impl Misses {
         unknown.insert(slug.into(), now);
     }
 
-    /// Looks once at the database for links that the table lacks; true if there are some.
+    /// Looks once at the database for links that the table lacks, unless the bounds forbid it; true if the table is as
+    /// new as the database was when this was asked. Whether this look loaded them or another one does not matter.
     async fn look(&self, state: &State) -> bool {
-        let (Ok(permit), Ok(())) = (Arc::clone(&self.at_once).try_acquire_owned(), self.limit.check()) else {
+        if self.limit.check().is_err() {
             return false;
+        }
+        let (links, at_once) = (Arc::clone(&state.links), Arc::clone(&self.at_once));
+        let look = async move {
+            let permit = at_once.acquire_owned().await.ok()?;
+            let looked = tokio::task::spawn_blocking(move || {
+                let _held_to_the_end = permit;
+                links.refresh_if_changed()
+            });
+            looked.await.ok()?.ok()
         };
-        let links = Arc::clone(&state.links);
-        let look = tokio::task::spawn_blocking(move || {
-            let _held_to_the_end = permit;
-            links.refresh_if_changed()
-        });
-        matches!(tokio::time::timeout(Duration::from_millis(LOOK_MS), look).await, Ok(Ok(Ok(true))))
+        matches!(tokio::time::timeout(Duration::from_millis(LOOK_MS), look).await, Ok(Some(_)))
     }
 }
 
@@ -90,12 +95,13 @@ pub(in crate::http) async fn redirect(request: HttpRequest, state: Data<State>, 
     }
     let now = state.clock.now();
     if !state.misses.is_unknown(slug, now) {
-        if state.misses.look(&state).await
-            && let Some(response) = answer_known(&request, slug, &state, &turn).await
-        {
+        let has_looked = state.misses.look(&state).await;
+        if let Some(response) = answer_known(&request, slug, &state, &turn).await {
             return response;
         }
-        state.misses.remember(slug, now);
+        if has_looked {
+            state.misses.remember(slug, now);
+        }
     }
     Metrics::count(&state.metrics.slugs_unknown);
     nowhere(&state, StatusCode::NOT_FOUND, "There is no such link", "Check the address for a typing error.")

@@ -11,6 +11,7 @@
 //! would take the second for the end of the turn and write alone.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -24,6 +25,9 @@ use crate::tracking::journal::Frames;
 
 /// So many bytes are written without waiting for the turn's end.
 const BYTES_MAX: usize = 256 * 1024;
+
+/// Looks for more requests before a sync, as long as each finds some.
+const LOOKS_BEFORE_SYNC: usize = 3;
 
 /// What one worker gathers. Not shared between threads.
 #[expect(missing_debug_implementations, reason = "holds wakers and the state")]
@@ -43,6 +47,12 @@ struct Gathered {
     flusher: Option<Waker>,
 }
 
+impl Gathered {
+    fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.lost == 0
+    }
+}
+
 impl Turn {
     /// For a worker.
     pub fn new(state: Data<State>) -> Rc<Self> {
@@ -51,20 +61,51 @@ impl Turn {
 
     /// Writes each turn at its end, for as long as the worker lives.
     pub(super) async fn flush_for_ever(self: Rc<Self>) {
-        std::future::poll_fn(|context| {
-            self.gathered.borrow_mut().flusher = Some(context.waker().clone());
-            self.write();
-            Poll::<()>::Pending
-        })
-        .await;
+        loop {
+            std::future::poll_fn(|context| {
+                let mut gathered = self.gathered.borrow_mut();
+                gathered.flusher = Some(context.waker().clone());
+                if gathered.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+            })
+            .await;
+            if self.state.journal.syncs_appends() {
+                self.gather_more().await;
+            }
+            if catch_unwind(AssertUnwindSafe(|| self.write())).is_err() {
+                self.give_up();
+            }
+        }
+    }
+
+    /// After a write that panicked: its touches are answered and counted as unrecorded, and the next turn is written.
+    fn give_up(&self) {
+        let mut gathered = self.gathered.borrow_mut();
+        self.state.journal.count_unrecorded(gathered.frames.count() + gathered.lost);
+        gathered.frames.clear();
+        gathered.lost = 0;
+        gathered.written += 1;
+        let waiting = std::mem::take(&mut gathered.waiting);
+        drop(gathered);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Where a write waits for the disk, it pays to look once more at who has sent a request meanwhile: without that,
+    /// the clients of one sync and those of the next take turns, and each sync serves half of them.
+    async fn gather_more(&self) {
+        for _ in 0..LOOKS_BEFORE_SYNC {
+            let before = self.gathered.borrow().frames.count();
+            tokio::task::yield_now().await;
+            if self.gathered.borrow().frames.count() == before {
+                break;
+            }
+        }
     }
 
     /// Leaves a record. Its answer may be sent when the future is done; the future never fails, as a touch that could not
     /// be journaled is answered all the same and counted as unrecorded.
     pub(super) fn record(self: &Rc<Self>, touch: &TouchRecord<'_>) -> Recorded {
         let mut gathered = self.gathered.borrow_mut();
-        if gathered.frames.is_empty()
-            && gathered.lost == 0
+        if gathered.is_empty()
             && let Some(flusher) = &gathered.flusher
         {
             flusher.wake_by_ref();
@@ -85,7 +126,7 @@ impl Turn {
     /// Writes what was gathered and lets its answers go.
     fn write(&self) {
         let mut gathered = self.gathered.borrow_mut();
-        if gathered.frames.is_empty() && gathered.lost == 0 {
+        if gathered.is_empty() {
             return;
         }
         let answered = gathered.frames.count() + gathered.lost;

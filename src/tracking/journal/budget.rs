@@ -1,23 +1,23 @@
 //! The bytes that a journal may use, and the alarms on the way there.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Parts of the budget, in percent, at which the operator is told.
-const ALARMS: [u8; 3] = [50, 80, 100];
+const ALARMS: [u64; 3] = [50, 80, 100];
 /// An alarm ends so many percent below where it began, so that it does not flap.
-const HYSTERESIS: u8 = 5;
+const HYSTERESIS: u64 = 5;
 
 /// Bytes of all segments on disk against those that may be.
 pub(super) struct Budget {
     max_bytes: u64,
     used: AtomicU64,
     /// The alarm that was told last, in percent; 0 for none.
-    alarm: AtomicU8,
+    alarm: AtomicU64,
 }
 
 impl Budget {
     pub(super) fn new(max_bytes: u64, used: u64) -> Self {
-        let budget = Self { max_bytes, used: AtomicU64::new(0), alarm: AtomicU8::new(0) };
+        let budget = Self { max_bytes, used: AtomicU64::new(0), alarm: AtomicU64::new(0) };
         budget.add(used);
         budget
     }
@@ -51,13 +51,13 @@ impl Budget {
         }
     }
 
-    fn percent(&self, used: u64) -> u8 {
-        let percent = u128::from(used) * 100 / u128::from(self.max_bytes.max(1));
-        u8::try_from(percent).unwrap_or(u8::MAX)
+    /// More than 100 where the budget was lowered below what is there.
+    fn percent(&self, used: u64) -> u64 {
+        used / (self.max_bytes / 100).max(1)
     }
 
     /// Tells the operator of a level that is reached and was not told yet.
-    fn tell(&self, percent: u8) {
+    fn tell(&self, percent: u64) {
         let Some(level) = ALARMS.iter().rev().copied().find(|level| percent >= *level) else { return };
         if self.alarm.fetch_max(level, Ordering::Relaxed) >= level {
             return;
@@ -101,6 +101,9 @@ mod tests {
         assert!(budget.has_room_for(280));
         budget.give_back(700);
         assert_eq!((alarm(), budget.used()), (0, 20));
+        let lowered = Budget::new(1_000, 30_000);
+        lowered.give_back(1);
+        assert_eq!(lowered.alarm.load(Ordering::Relaxed), 100);
         assert_eq!(Budget::new(1_000, 900).alarm.load(Ordering::Relaxed), 80, "what an earlier process left counts");
     }
 }

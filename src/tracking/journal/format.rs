@@ -120,7 +120,7 @@ impl Frames {
     fn encode<R: Record>(&mut self, record: &R, at: usize) -> Result<(), AppendError> {
         self.bytes.extend_from_slice(&[0; FRAME_HEAD]);
         self.bytes.push(R::KIND);
-        self.bytes = postcard::to_extend(record, std::mem::take(&mut self.bytes)).map_err(AppendError::Encode)?;
+        postcard::to_io(record, &mut self.bytes).map_err(AppendError::Encode)?;
         let (head, body) = self.bytes.get_mut(at..).unwrap_or_default().split_at_mut(FRAME_HEAD);
         let (len, crc) = (body.len(), crc32fast::hash(body));
         let counted = u32::try_from(len).ok().filter(|_| len <= RECORD_LEN_MAX).ok_or(AppendError::TooLong { len })?;

@@ -118,10 +118,11 @@ impl Log {
 
     pub(super) fn write_twice(&self, tail: &mut Tail, frames: &Frames, cause: Cause) -> Result<Position, AppendError> {
         let written = self.write(tail, frames, cause).or_else(|first| {
+            // First of all: nothing may follow half a record, whatever happens next.
+            self.seal(tail, true);
             if !tail.failing {
                 tracing::error!(error = %first, "journal write failed; trying a fresh segment");
             }
-            self.seal(tail, true);
             self.write(tail, frames, cause)
         });
         match written {
@@ -241,6 +242,11 @@ impl Log {
     /// Behind the last record.
     pub(super) fn end(&self) -> Position {
         self.tail().end
+    }
+
+    /// Gives a segment back that [`Self::next_unread`] gave out.
+    pub(super) fn unread_again(&self, state: Arc<SegmentState>) {
+        self.unread().push_front(state);
     }
 
     pub(super) fn next_unread(&self) -> Option<Arc<SegmentState>> {

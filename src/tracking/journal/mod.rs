@@ -277,6 +277,11 @@ impl Journal {
         add(&self.log.counters.unrecorded, records);
     }
 
+    /// Whether appending waits for the disk.
+    pub fn syncs_appends(&self) -> bool {
+        self.log.options.sync == SyncMode::Always
+    }
+
     /// Bytes of all segments on disk, loaded or not.
     pub fn disk_bytes(&self) -> u64 {
         self.log.budget.used()

@@ -50,6 +50,14 @@ impl Quarantine {
         Ok(Self { dir, clock })
     }
 
+    /// The highest number of a segment that something is kept of.
+    pub(super) fn last_number(&self) -> u64 {
+        let names = fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let numbers = names
+            .filter_map(|name| name.to_str()?.strip_prefix("segment-")?.split(['-', '.']).next()?.parse::<u64>().ok());
+        numbers.max().unwrap_or(0)
+    }
+
     /// Keeps a record that was refused, or whose bytes are in doubt.
     pub(super) fn record<T: Serialize>(&self, reason: &str, record: &T) -> io::Result<()> {
         let at = self.clock.now().0;

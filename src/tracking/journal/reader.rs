@@ -56,6 +56,14 @@ fn read_damaged<R: Record>(frame: &[u8]) -> Option<R> {
     format::decode(kind, payload).ok()
 }
 
+/// Whether the process or the system lacks files or memory: that says nothing of the segment, and passes.
+fn is_shortage(why: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(why.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE))
+}
+
 impl Reader {
     pub(super) fn new(log: Arc<Log>, position: Position) -> Self {
         Self { log, current: None, finished: Vec::new(), position, committed: position, failures: 0 }
@@ -89,7 +97,13 @@ impl Reader {
                     self.position = Position { segment: state.number, offset: state.start };
                     self.current = Some(Cursor { state, walk, read: 0 });
                 }
-                Err(why) => self.put_aside(&state, 0, &why)?,
+                Err(why) => {
+                    if let Err(error) = self.not_opened(&state, why) {
+                        // Not passed over: the next look begins with it.
+                        self.log.unread_again(state);
+                        return Err(error);
+                    }
+                }
             }
         }
         Ok(true)
@@ -163,11 +177,20 @@ impl Reader {
         }
     }
 
+    /// Counts a failed attempt at opening; at the last one the segment is taken out of the journal.
+    fn not_opened(&mut self, state: &SegmentState, why: io::Error) -> Result<(), ReadError> {
+        self.failures += 1;
+        if self.failures < READ_ATTEMPTS || is_shortage(&why) {
+            return Err(ReadError::io(state.number, state.start, why));
+        }
+        self.put_aside(state, 0, &why)
+    }
+
     /// Counts a failed look; at the last attempt the segment is taken out of the journal.
     fn failed(&mut self, error: ReadError) -> Result<(), ReadError> {
         let ReadError::Io { source, .. } = &error else { return Err(error) };
         self.failures += 1;
-        if self.failures < READ_ATTEMPTS {
+        if self.failures < READ_ATTEMPTS || is_shortage(source) {
             return Err(error);
         }
         if let Some(cursor) = self.current.take() {

@@ -36,7 +36,8 @@ pub(super) fn recover(
 ) -> Result<Recovered, OpenError> {
     let loaded = checkpoint.unwrap_or_default();
     let numbers = segment_numbers(dir).map_err(|why| OpenError::io(dir, why))?;
-    let last_number = numbers.last().copied().unwrap_or(0).max(loaded.segment);
+    // Also above those in quarantine: after a checkpoint is lost, numbers must not return and overwrite what is kept there.
+    let last_number = numbers.last().copied().unwrap_or(0).max(loaded.segment).max(quarantine.last_number());
     let mut recovered = Recovered { segments: Vec::new(), last_number, end: loaded, used: 0 };
     for number in numbers {
         let path = path_of(dir, number);

@@ -51,6 +51,13 @@ impl Unsynced {
         self.copy.count += frames.count;
     }
 
+    /// Takes in what was written to the same segment later.
+    fn absorb(&mut self, newer: &Self) {
+        self.copy.bytes.extend_from_slice(&newer.copy.bytes);
+        self.copy.count += newer.copy.count;
+        self.uncopied += newer.uncopied;
+    }
+
     fn take(&mut self) -> Self {
         Self {
             number: self.number,
@@ -89,7 +96,8 @@ impl Log {
             end = tail.end;
             drop(tail);
             if dir_changed && let Err(why) = self.storage.sync_dir(&self.options.dir) {
-                tracing::warn!(error = %why, "journal directory could not be synced");
+                self.tail().dir_changed = true;
+                tracing::warn!(error = %why, "journal directory could not be synced; the next sync tries again");
             }
             let failed: Vec<Unsynced> = parts.into_iter().filter(|part| !self.is_synced(part)).collect();
             if failed.is_empty() {
@@ -117,11 +125,13 @@ impl Log {
             // What was appended to that segment meanwhile is no safer than the rest.
             if let Some(active) = tail.active.as_mut().filter(|a| a.unsynced.number == part.number) {
                 let newer = active.unsynced.take();
-                part.copy.bytes.extend_from_slice(&newer.copy.bytes);
-                part.copy.count += newer.copy.count;
-                part.uncopied += newer.uncopied;
+                part.absorb(&newer);
                 self.seal(&mut tail, false);
             }
+            let sealed = std::mem::take(&mut tail.to_sync);
+            let (newer, others) = sealed.into_iter().partition::<Vec<_>, _>(|later| later.number == part.number);
+            tail.to_sync = others;
+            newer.iter().for_each(|newer| part.absorb(newer));
             if part.uncopied > 0 {
                 tracing::error!(records = part.uncopied, "these records stay in the segment that could not be synced");
             }
