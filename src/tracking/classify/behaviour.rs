@@ -183,10 +183,14 @@ impl Address {
         }
     }
 
-    /// Whether many user agents come from here. Notes the click's.
+    /// Whether many user agents come from here. Notes the click's; of more than make a crowd, the latest are remembered,
+    /// so that one rare agent that comes no more does not end it.
     fn is_crowd(&mut self, click: &Sighting, crowd_agents: usize) -> bool {
         self.agents.retain(|(agent, last)| *agent != click.agent && last.abs_diff(click.at.0) <= KEPT_MS);
-        if self.agents.len() < crowd_agents {
+        if crowd_agents > 0 && self.agents.len() >= crowd_agents {
+            self.agents.remove(0);
+        }
+        if crowd_agents > 0 {
             self.agents.push((click.agent, click.at.0));
         }
         crowd_agents > 0 && self.agents.len() >= crowd_agents

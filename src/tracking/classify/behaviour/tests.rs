@@ -86,6 +86,22 @@ fn an_address_with_many_user_agents_is_a_crowd() {
     assert_eq!(scanned(LIMITS, &later.collect::<Vec<_>>()), 10);
 }
 
+/// A dozen user agents behind one address, and others after two minutes; every second click is from the commonest.
+#[test]
+fn a_crowd_stays_one_while_its_rare_members_come_and_go() {
+    let clicks: Vec<Sighting> = (0..960_u32)
+        .map(|n| {
+            let agent = if n % 2 == 0 { 999 } else { u64::from(n / 2 % 12 + n / 240 * 12) };
+            Sighting { agent, ..click(u128::from(n), i64::from(n) * 500, i64::from(n)) }
+        })
+        .collect();
+    let mut behaviour = Behaviour::new(LIMITS);
+    // The first moments are told apart from nothing yet.
+    let (first, later) = clicks.split_at(60);
+    outcome(&mut behaviour, first);
+    assert_eq!(outcome(&mut behaviour, later).values().filter(|is_scanner| **is_scanner).count(), 0);
+}
+
 #[test]
 fn a_head_and_the_get_after_it_are_a_scanner() {
     let head = Sighting { is_head: true, ..click(1, 0, 7) };
