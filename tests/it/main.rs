@@ -32,6 +32,8 @@ mod links;
 #[cfg(test)]
 mod postgres_tls;
 #[cfg(test)]
+mod reclassify;
+#[cfg(test)]
 mod redirect;
 #[cfg(test)]
 mod report;
