@@ -58,12 +58,15 @@ impl Corrections {
     /// Records what waits, if the pace allows it. What cannot be recorded now waits for the next batch.
     pub(super) fn write_if_due(&mut self, db: &Db, clock: &dyn Clock, clicks: &mut LastClicks) {
         let now = clock.now().0;
-        // A clock that was set back does not make them wait for hours.
-        let ahead = self.paced_to.saturating_sub(now);
-        if !self.waiting.is_empty() && !(AT_ONCE * PACE_MS - PACE_MS < ahead && ahead <= AT_ONCE * PACE_MS) {
-            self.paced_to = (if ahead > AT_ONCE * PACE_MS { now } else { self.paced_to.max(now) }) + PACE_MS;
-            self.write(db, clock, clicks);
+        if self.paced_to.saturating_sub(now) > AT_ONCE * PACE_MS {
+            // The clock was set back; they must not wait until it is where it was.
+            self.paced_to = now;
         }
+        if self.waiting.is_empty() || self.paced_to.saturating_sub(now) > (AT_ONCE - 1) * PACE_MS {
+            return;
+        }
+        self.paced_to = self.paced_to.max(now) + PACE_MS;
+        self.write(db, clock, clicks);
     }
 
     /// Records what waits.
