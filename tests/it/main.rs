@@ -12,6 +12,8 @@ mod as_of;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod classes;
+#[cfg(test)]
 mod conversions;
 #[cfg(test)]
 mod costs;
