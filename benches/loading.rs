@@ -26,6 +26,7 @@ use headwater::domain::touch::{Arrival, ClientFacts, RecordKind, TouchRecord};
 use headwater::jobs::load_touches::StoreSink;
 use headwater::store::labels::{Author, Similar, create_campaign, create_channel};
 use headwater::store::{Conn, Db, DbOptions, StoreError, links, rollups};
+use headwater::tracking::classify::{ClassificationSettings, Classifier};
 use headwater::tracking::writer::TouchSink;
 
 const LINKS: u64 = 10_000;
@@ -250,7 +251,9 @@ fn measure(name: &str, url: &str, dir: &Path, settings: &Settings, size: &dyn Fn
     let clock = Arc::new(DrivenClock::new(UtcMillis(START)));
     let present: Arc<dyn Clock> = Arc::<DrivenClock>::clone(&clock);
     db.write_now(|conn| rollups::adopt_zone(conn, &Zone::utc())).map_err(|e| e.to_string())?;
-    let mut sink = StoreSink::new(db, present, 10_000);
+    let classifier =
+        Classifier::new(&ClassificationSettings::default(), Box::new(|| [7; 16])).map_err(|f| f.to_string())?;
+    let mut sink = StoreSink::new(db, present, classifier);
     let mut traffic = Traffic::new(settings.per_day);
     let base = load(&mut sink, &mut traffic, &clock, settings.base, settings.batch)?;
     println!("{name}: base of {} rows at {:.0} rows/s", settings.base, per_second(settings.base, base));

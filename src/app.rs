@@ -29,6 +29,7 @@ use crate::jobs::intake;
 use crate::jobs::load_touches::StoreSink;
 use crate::secret::{SecretKey, random_token, wrong_key};
 use crate::store::{Db, DbOptions, StoreError, access, ledger, rollups};
+use crate::tracking::classify::{ClassificationSettings, Classifier};
 use crate::tracking::journal::{Counters, Journal, Options, SyncMode};
 use crate::tracking::link_table::Links;
 use crate::tracking::writer::{self, WriterOptions};
@@ -155,7 +156,7 @@ fn build_state(core: Core, clock: Arc<dyn Clock>) -> Result<Data<State>, StartEr
     let counters = Arc::new(Counters::default());
     let (journal, reader) = Journal::open(journal_options(&config), Arc::clone(&clock), counters)?;
     db.write_now(|conn| rollups::adopt_zone(conn, &config.reporting.zone))?;
-    let sink = StoreSink::new(db.clone(), Arc::clone(&clock), config.tracking.repeat_window_ms);
+    let sink = StoreSink::new(db.clone(), Arc::clone(&clock), classifier(&config)?);
     let options = WriterOptions {
         batch_size: config.journal.batch_rows,
         batch_age: Duration::from_millis(config.journal.batch_age_ms),
@@ -185,6 +186,23 @@ fn build_state(core: Core, clock: Arc<dyn Clock>) -> Result<Data<State>, StartEr
     };
     state.decide_cookies(decision.as_deref());
     Ok(Data::new(state))
+}
+
+/// What classifies touches by a configuration; reads the files that it names.
+pub fn classifier(config: &Config) -> Result<Classifier, Fault> {
+    let own = config.classification.clone();
+    let settings = ClassificationSettings {
+        agents: own.agents,
+        ranges: own.ranges,
+        ranges_file: own.ranges_file,
+        country_database: own.country_database,
+        burst_links: own.burst_links,
+        burst_window_ms: own.burst_window_ms,
+        head_then_get_ms: own.head_then_get_ms,
+        crowd_agents: own.crowd_agents,
+        repeat_window_ms: config.tracking.repeat_window_ms,
+    };
+    Classifier::new(&settings, Box::new(rand::random))
 }
 
 fn journal_options(config: &Config) -> Options {

@@ -3,9 +3,11 @@
 //! `config/default.toml` is both the documentation and the compiled-in default,
 //! so it cannot drift. The environment is read here and nowhere else.
 
+mod rules;
+
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::fault::Fault;
 use crate::domain::money::Currency;
@@ -111,7 +113,7 @@ pub struct Tracking {
 }
 
 /// Who is taken for what.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Classification {
     /// User agents classed by hand.
@@ -119,10 +121,10 @@ pub struct Classification {
     /// Address ranges.
     pub ranges: Vec<String>,
     /// A file of more of them.
-    #[serde(deserialize_with = "path_or_empty")]
+    #[serde(deserialize_with = "path_or_empty", serialize_with = "or_empty")]
     pub ranges_file: Option<PathBuf>,
     /// The MMDB.
-    #[serde(deserialize_with = "path_or_empty")]
+    #[serde(deserialize_with = "path_or_empty", serialize_with = "or_empty")]
     pub country_database: Option<PathBuf>,
     /// Links of a burst.
     pub burst_links: usize,
@@ -222,6 +224,10 @@ fn path_or_empty<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<PathBu
     Ok((!text.is_empty()).then(|| PathBuf::from(text)))
 }
 
+fn or_empty<S: serde::Serializer>(path: &Option<PathBuf>, s: S) -> Result<S::Ok, S::Error> {
+    path.as_deref().unwrap_or(Path::new("")).serialize(s)
+}
+
 /// Settings given on the command line: `section.key` and a TOML value or bare text.
 pub type Overrides<'a> = &'a [(String, String)];
 
@@ -231,7 +237,7 @@ impl Config {
         let mut table = defaults()?;
         let (path, is_named) = file.map_or((Path::new("headwater.toml"), false), |p| (p, true));
         if is_named || path.exists() {
-            merge_file(&mut table, path)?;
+            merge_file(&mut table, path, "--config")?;
         }
         merge_environment(&mut table)?;
         Self::finish(table, overrides)
@@ -326,14 +332,11 @@ fn defaults() -> Result<toml::Table, Fault> {
     DEFAULT_TOML.parse().map_err(|e: toml::de::Error| Fault::new("config", "config-malformed", e.to_string()))
 }
 
-fn merge_file(table: &mut toml::Table, path: &Path) -> Result<(), Fault> {
+/// `flag` is the one that names the file.
+fn merge_file(table: &mut toml::Table, path: &Path, flag: &str) -> Result<(), Fault> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|e| {
-        Fault::new(
-            "config",
-            "config-unreadable",
-            format!("cannot read {shown}: {e}; correct --config, or leave it out"),
-        )
+        Fault::new("config", "config-unreadable", format!("cannot read {shown}: {e}; correct {flag}, or leave it out"))
     })?;
     let file: toml::Table = text.parse().map_err(|e: toml::de::Error| {
         let line = text.get(..e.span().map_or(0, |s| s.start)).unwrap_or_default().matches('\n').count() + 1;

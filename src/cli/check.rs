@@ -3,9 +3,12 @@
 use serde_json::json;
 
 use super::{CliError, Context};
+use crate::app;
 use crate::store::{access, ledger};
 
 pub(super) fn run(context: &Context) -> Result<(), CliError> {
+    // Ranges, user agents and the country database: a start would stop at them.
+    app::classifier(&context.config)?;
     let core = context.open()?;
     let (last_fact, any_user) = core.db.read_now(|conn| Ok((ledger::horizon(conn)?, access::any_user(conn)?)))?;
     let config = &context.config;

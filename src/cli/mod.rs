@@ -10,6 +10,7 @@ mod endpoint;
 mod import;
 mod key;
 mod link;
+mod reclassify;
 mod report;
 mod serve;
 mod settings;
@@ -96,6 +97,8 @@ enum Command {
     /// Reports
     #[command(subcommand)]
     Report(report::Report),
+    /// Classify stored touches again, by the rules of now or those of a file, and show what that changes
+    Reclassify(reclassify::Reclassify),
     /// Decisions that are kept in the database
     #[command(subcommand)]
     Settings(settings::Settings),
@@ -213,6 +216,7 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Cost(command) => cost::run(&context, command),
         Command::Batch(command) => batch::run(&context, command),
         Command::Report(command) => report::run(&context, command),
+        Command::Reclassify(command) => reclassify::run(&context, &command),
         Command::Settings(command) => settings::run(&context, command),
     }
     .map(|()| ExitCode::SUCCESS)

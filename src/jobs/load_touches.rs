@@ -5,58 +5,79 @@
 //! each is only ever ahead of nothing: channels and campaigns by the newest revision of labels, words by their numbers
 //! once committed, and the last human clicks within the repeat window, which hold as long as nobody else has written to
 //! the ledger since this sink did.
+//!
+//! A record may show that earlier touches were a mail scanner's. Those of its own batch are changed before they are
+//! stored; those that are stored are corrected after the commit, in a transaction of its own (`corrections`). What a
+//! batch that was rolled back has shown is forgotten with it: it comes again with the batch, from the classifier's
+//! memory.
+
+mod corrections;
+mod last_clicks;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::domain::channel::classify_arrival;
-use crate::domain::ids::{CampaignId, ChannelId, LinkId, VisitorId};
+use crate::domain::ids::{CampaignId, ChannelId, TouchId};
 use crate::domain::time::{Clock, UtcMillis};
 use crate::domain::touch::{RecordKind, TouchClass, TouchKind, TouchRecord};
-use crate::store::touches::{self, Client, NewTouch, Signals, Words};
+use crate::store::touches::{self, Client, NewTouch, Words};
 use crate::store::{Conn, Db, StoreError, labels, ledger};
-use crate::tracking::classify::{self, Repeat};
+use crate::tracking::classify::{Classifier, Revised};
 use crate::tracking::writer::{SinkError, Stored, TouchSink};
-
-/// Most clicks that the repeat rule reads of everyone; beyond, it asks for the batch's visitors alone.
-const CLICKS_READ_MAX: usize = 50_000;
+use corrections::Corrections;
+use last_clicks::{Click, Clicks, LastClicks};
 
 /// The journal writer's way into the database.
 #[expect(missing_debug_implementations, reason = "a database pool prints nothing useful")]
 pub struct StoreSink {
     db: Db,
     clock: Arc<dyn Clock>,
-    repeat_window_ms: i64,
+    classifier: Classifier,
     words: Words,
     labels: Labels,
     clicks: LastClicks,
+    corrections: Corrections,
+}
+
+/// What a batch in the making has shown so far.
+#[derive(Debug, Default)]
+struct Shown {
+    /// The last human click of each visitor and link.
+    latest: Clicks,
+    /// Touches, of this batch or before it, that are something else than was said first.
+    revised: HashMap<TouchId, Revised>,
 }
 
 impl StoreSink {
-    /// A sink over a database, with the clock of the ledger and the repeat window in milliseconds.
-    pub fn new(db: Db, clock: Arc<dyn Clock>, repeat_window_ms: i64) -> Self {
+    /// A sink over a database, with the clock of the ledger and what classifies the records.
+    pub fn new(db: Db, clock: Arc<dyn Clock>, classifier: Classifier) -> Self {
+        let corrections = Corrections::new(clock.now());
         Self {
             db,
             clock,
-            repeat_window_ms,
+            classifier,
             words: Words::default(),
             labels: Labels::default(),
             clicks: LastClicks::default(),
+            corrections,
         }
     }
 
     fn load(&mut self, batch: &[TouchRecord<'_>]) -> Result<usize, StoreError> {
-        let (labels, clicks, window_ms) = (&mut self.labels, &mut self.clicks, self.repeat_window_ms);
+        let window_ms = self.classifier.repeat_window_ms();
+        let (labels, clicks, corrections) = (&mut self.labels, &mut self.clicks, &self.corrections);
         self.db.read_now(|conn| {
             labels.refresh(conn)?;
-            clicks.refresh(conn, batch, window_ms)
+            clicks.refresh(conn, batch, window_ms, &|touch| corrections.waits_for(touch))
         })?;
-        let mut latest = HashMap::new();
+        let mut shown = Shown::default();
         let mut list = Vec::with_capacity(batch.len());
         for record in batch {
-            list.push(self.touch(record, &mut latest));
+            list.push(self.touch(record, &mut shown));
         }
+        let in_batch = revise(&mut list, &shown.revised);
         let lacking = self.words.lacking(&list);
         if !lacking.is_empty() {
             let numbers = self.db.write_now(|conn| Words::add(conn, &lacking))?;
@@ -71,32 +92,42 @@ impl StoreSink {
                 ledger::stamp(conn, clock.now())
             })
         })?;
-        self.clicks.add(latest, before, at, self.repeat_window_ms);
+        let Shown { mut latest, mut revised } = shown;
+        latest.retain(|_, click| !revised.contains_key(&click.touch));
+        self.clicks.add(latest, before, at, window_ms);
+        self.clicks.forget(&revised);
+        if stored == batch.len() {
+            revised.retain(|touch, _| !in_batch.contains(touch));
+        }
+        // Else some of the batch were stored before it, by a run that was cut off, and may lack their correction.
+        self.corrections.add(revised);
         Ok(stored)
     }
 
-    /// Classifies a record; `latest` are the human clicks of its batch before it.
-    fn touch<'r>(&mut self, record: &'r TouchRecord<'_>, latest: &mut Clicks) -> NewTouch<'r> {
+    /// Classifies and labels a record of a batch.
+    fn touch<'r>(&mut self, record: &'r TouchRecord<'_>, shown: &mut Shown) -> NewTouch<'r> {
         let (kind, link, arrival) = match &record.kind {
             RecordKind::Click { link } => (TouchKind::Click, Some(*link), None),
             RecordKind::View { link } => (TouchKind::View, *link, None),
             RecordKind::Landing(arrival) => (TouchKind::Landing, None, Some(arrival)),
         };
         let pair = record.visitor.zip(link).filter(|_| kind == TouchKind::Click);
-        let previous =
-            pair.and_then(|pair| latest.get(&pair).copied().or_else(|| self.clicks.before(pair, record.occurred_at)));
-        let repeat = Repeat { previous, at: record.occurred_at, window_ms: self.repeat_window_ms };
-        let verdict = classify::classify(&record.client, &record.kind, repeat);
-        if let (TouchClass::Human, Some(pair)) = (verdict.class, pair) {
-            latest.insert(pair, record.occurred_at);
+        let previous = pair.and_then(|pair| {
+            let known = shown.latest.get(&pair).copied().or_else(|| self.clicks.before(pair, record.occurred_at));
+            known.filter(|click| !shown.revised.contains_key(&click.touch))
+        });
+        let seen = self.classifier.classify(record, previous.map(|click| click.at));
+        if let (TouchClass::Human, Some(pair)) = (seen.class, pair) {
+            shown.latest.insert(pair, Click { at: record.occurred_at, touch: record.id });
         }
+        shown.revised.extend(seen.revised.into_iter().map(|revised| (revised.touch, revised)));
         let referrer = arrival.map_or(record.client.referrer_host.as_deref(), |a| a.referrer_host.as_deref());
         NewTouch {
             id: record.id,
             occurred_at: record.occurred_at,
             kind,
-            class: verdict.class,
-            class_rule: verdict.rule,
+            class: seen.class,
+            class_rule: seen.rule,
             link,
             channel: arrival.and_then(|a| self.labels.channel_of(a, record)),
             campaign: arrival.and_then(|a| self.labels.campaigns.get(a.utm_campaign.as_ref()?).copied()),
@@ -109,15 +140,37 @@ impl StoreSink {
             referrer: referrer.map(Cow::Borrowed),
             page: arrival.map(|a| Cow::Borrowed(a.page.as_str())),
             network_ids: Cow::Borrowed(&record.network_ids),
-            client: Client { signals: Some(Signals::of(&record.client)), ..Client::unknown() },
+            client: Client {
+                country: seen.country,
+                device: Cow::Borrowed(seen.device.as_str()),
+                range_labels: seen.range_labels,
+                source_hash: seen.source_hash,
+                signals: Some(seen.signals),
+            },
         }
     }
+}
+
+/// Changes the touches of a list that are revised; answers which were.
+fn revise(list: &mut [NewTouch<'_>], revised: &HashMap<TouchId, Revised>) -> HashSet<TouchId> {
+    let mut in_list = HashSet::new();
+    if revised.is_empty() {
+        return in_list;
+    }
+    for touch in list {
+        if let Some(change) = revised.get(&touch.id) {
+            (touch.class, touch.class_rule) = (change.class, change.rule.clone());
+            in_list.insert(touch.id);
+        }
+    }
+    in_list
 }
 
 impl TouchSink for StoreSink {
     fn store(&mut self, batch: &[TouchRecord<'_>]) -> Result<Stored, SinkError> {
         match self.load(batch) {
             Ok(stored) => {
+                self.corrections.write_if_due(&self.db, &*self.clock, &mut self.clicks);
                 let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
                 Ok(Stored { stored: count(stored), duplicate: count(batch.len() - stored) })
             }
@@ -127,6 +180,15 @@ impl TouchSink for StoreSink {
                 Err(SinkError::Rejected("the database refused the record".into()))
             }
             Err(e) => Err(SinkError::Unavailable(e.to_string())),
+        }
+    }
+}
+
+impl Drop for StoreSink {
+    /// The writer has ended: what waits for its turn has no later one.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.corrections.write(&self.db, &*self.clock, &mut self.clicks);
         }
     }
 }
@@ -160,71 +222,5 @@ impl Labels {
         let tags: Vec<_> =
             self.channels.iter().map(|(id, s, m, direct)| (*id, s.as_str(), m.as_str(), *direct)).collect();
         classify_arrival(arrival, &record.network_ids, &tags)
-    }
-}
-
-/// The last human click of a visitor on a link.
-type Clicks = HashMap<(VisitorId, LinkId), UtcMillis>;
-
-/// Human clicks of the last repeat window, and what they cover: everything from `since` on that was in the database
-/// when the ledger stood at `known_at`.
-#[derive(Debug)]
-struct LastClicks {
-    clicks: Clicks,
-    known_at: Option<UtcMillis>,
-    since: UtcMillis,
-    newest: UtcMillis,
-    /// How many there were when the old ones were last forgotten.
-    kept: usize,
-}
-
-impl Default for LastClicks {
-    fn default() -> Self {
-        Self { clicks: Clicks::new(), known_at: None, since: UtcMillis(i64::MAX), newest: UtcMillis(i64::MIN), kept: 0 }
-    }
-}
-
-impl LastClicks {
-    /// Reads again what the memory may lack for a batch.
-    fn refresh(&mut self, conn: &mut Conn, batch: &[TouchRecord<'_>], window_ms: i64) -> Result<(), StoreError> {
-        let clicks = batch.iter().filter(|r| matches!(r.kind, RecordKind::Click { .. }));
-        let mut visitors = Vec::with_capacity(batch.len());
-        let (mut from, mut to) = (UtcMillis(i64::MAX), UtcMillis(i64::MIN));
-        for record in clicks {
-            if let Some(visitor) = record.visitor {
-                visitors.push(visitor);
-                (from, to) = (from.min(record.occurred_at), to.max(record.occurred_at));
-            }
-        }
-        from = from.plus_ms(-window_ms.max(0));
-        let horizon = ledger::horizon(conn)?;
-        if visitors.is_empty() || (self.known_at == Some(horizon) && self.since <= from) {
-            return Ok(());
-        }
-        *self = Self { known_at: Some(horizon), since: from, ..Self::default() };
-        for (visitor, link, at) in touches::human_clicks_since(conn, &visitors, (from, to), CLICKS_READ_MAX)? {
-            let last = self.clicks.entry((visitor, link)).or_insert(at);
-            *last = at.max(*last);
-        }
-        Ok(())
-    }
-
-    fn before(&self, pair: (VisitorId, LinkId), at: UtcMillis) -> Option<UtcMillis> {
-        self.clicks.get(&pair).copied().filter(|earlier| *earlier < at)
-    }
-
-    /// Takes in the human clicks of a batch that was committed at a ledger time, when the horizon was `before`; forgets
-    /// those that can repeat nothing any more.
-    fn add(&mut self, latest: Clicks, before: UtcMillis, at: UtcMillis, window_ms: i64) {
-        // Where somebody wrote between the look and the batch, what they wrote is not here.
-        self.known_at = self.known_at.filter(|known| *known == before).map(|_| at);
-        self.newest = latest.values().copied().fold(self.newest, UtcMillis::max);
-        self.clicks.extend(latest);
-        if self.clicks.len() > 2 * self.kept.max(CLICKS_READ_MAX) {
-            let oldest = self.newest.plus_ms(-window_ms.max(0));
-            self.clicks.retain(|_, clicked| *clicked >= oldest);
-            self.since = self.since.max(oldest);
-            self.kept = self.clicks.len();
-        }
     }
 }

@@ -7,3 +7,4 @@ pub mod edit_links;
 pub mod import;
 pub mod intake;
 pub mod load_touches;
+pub mod reclassify;

@@ -37,7 +37,7 @@ use crate::domain::client::{Country, Device, Signals};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{TouchId, VisitorId};
 use crate::domain::time::UtcMillis;
-use crate::domain::touch::{ClientFacts, RecordKind, TouchClass, TouchKind, TouchRecord};
+use crate::domain::touch::{RecordKind, TouchClass, TouchKind, TouchRecord};
 use behaviour::{Behaviour, Finding, Sighting};
 use ranges::{Place, number_of};
 
@@ -152,6 +152,11 @@ impl Classifier {
             behaviour: Behaviour::new(settings.limits()?),
             repeat_window_ms: settings.repeat_window_ms,
         })
+    }
+
+    /// Milliseconds in which a second click of a visitor on a link is a repeat; 0 or less for no such rule.
+    pub fn repeat_window_ms(&self) -> i64 {
+        self.repeat_window_ms
     }
 
     /// The version of the maintained list of programs, such as `crawler-user-agents 1.67.0`.
@@ -312,34 +317,20 @@ fn by_rest(by_range: Option<(TouchClass, &str)>, repeat: Repeat) -> Verdict {
 
 /// The last human touch of the same visitor and link, and what counts as a repeat of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Repeat {
+struct Repeat {
     /// When it was; `None` without one, or without a visitor id.
-    pub previous: Option<UtcMillis>,
+    previous: Option<UtcMillis>,
     /// When this touch was.
-    pub at: UtcMillis,
+    at: UtcMillis,
     /// The window; 0 or less for none.
-    pub window_ms: i64,
+    window_ms: i64,
 }
 
 impl Repeat {
-    /// No previous touch.
-    pub const NONE: Self = Self { previous: None, at: UtcMillis(0), window_ms: 0 };
-
     fn holds(self) -> bool {
         let since = self.previous.map(|previous| self.at.0.saturating_sub(previous.0));
         self.window_ms > 0 && since.is_some_and(|ms| (0..=self.window_ms).contains(&ms))
     }
-}
-
-/// Classifies by one request alone, without settings, address or memory.
-pub fn classify(facts: &ClientFacts<'_>, kind: &RecordKind, repeat: Repeat) -> Verdict {
-    let agent = facts.user_agent.as_deref().map(str::trim).filter(|ua| !ua.is_empty()).map(|user_agent| Agent {
-        program: agents::program(user_agent),
-        is_image_proxy: agents::is_image_proxy(user_agent),
-        device: Device::Other,
-        key: 0,
-    });
-    by_request(agent.as_ref(), kind_of(kind), Signals::of(facts)).unwrap_or_else(|| by_rest(None, repeat))
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ mod as_of;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod classes;
+#[cfg(test)]
 mod conversions;
 #[cfg(test)]
 mod costs;
@@ -31,6 +33,8 @@ mod limits;
 mod links;
 #[cfg(test)]
 mod postgres_tls;
+#[cfg(test)]
+mod reclassify;
 #[cfg(test)]
 mod redirect;
 #[cfg(test)]

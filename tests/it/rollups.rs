@@ -45,7 +45,8 @@ impl Dice {
 
 fn sink(app: &TestApp) -> StoreSink {
     let clock: Arc<dyn Clock> = Arc::<headwater::domain::time::DrivenClock>::clone(&app.clock);
-    StoreSink::new(app.state().db.clone(), clock, 10_000)
+    let classifier = headwater::app::classifier(&app.config).expect("settings");
+    StoreSink::new(app.state().db.clone(), clock, classifier)
 }
 
 fn record(at: UtcMillis, kind: RecordKind, visitor: u8, is_bot: bool) -> TouchRecord<'static> {

@@ -7,12 +7,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use diesel::prelude::*;
 
-use super::{Words, class_code, class_of};
+use super::{Words, again, class_code, class_of};
 use crate::domain::ids::{BatchId, TouchId};
 use crate::domain::time::UtcMillis;
 use crate::domain::touch::TouchClass;
 use crate::store::schema::touch_classes;
-use crate::store::{Conn, ROWS_PER_STATEMENT, StoreError, bytes, rollups};
+use crate::store::{Conn, ROWS_PER_STATEMENT, StoreError, bytes, ledger, rollups};
 
 /// What a touch is from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,52 @@ pub struct Reclassified {
     pub class: TouchClass,
     /// By which rule.
     pub rule: String,
+}
+
+/// A new class of a touch, where the touch is still what its finder saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Correction {
+    /// What it is from now on.
+    pub to: Reclassified,
+    /// The class and rule it must have for that; `None` for whichever it has.
+    pub from: Option<(TouchClass, String)>,
+}
+
+/// What [`correct`] did to the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Corrected {
+    /// How many new classes were recorded.
+    pub recorded: usize,
+    /// Where the ledger stood before.
+    pub before: UtcMillis,
+    /// Where it stands now; the same if nothing was recorded.
+    pub after: UtcMillis,
+}
+
+/// Records new classes of touches, in a transaction that does nothing else. Passed over are touches that have the class
+/// and rule already, that are not what they must be for it, that are void or do not exist; where that leaves none, the
+/// ledger stays where it is.
+///
+/// `run` is that of [`reclassify`].
+pub fn correct(conn: &mut Conn, list: &[Correction], run: BatchId, now: UtcMillis) -> Result<Corrected, StoreError> {
+    // The ledger first: what is read then holds until it is changed here.
+    ledger::lock(conn)?;
+    let before = ledger::horizon(conn)?;
+    let ids: Vec<TouchId> = list.iter().map(|c| c.to.touch).collect();
+    let standing: HashMap<TouchId, (TouchClass, _)> =
+        again::of_ids(conn, &ids)?.into_iter().map(|t| (t.id, (t.class, t.rule))).collect();
+    let is_due = |c: &&Correction| {
+        standing.get(&c.to.touch).is_some_and(|(class, rule)| {
+            let is_expected = c.from.as_ref().is_none_or(|(c, r)| c == class && **r == **rule);
+            is_expected && (c.to.class != *class || *c.to.rule != **rule)
+        })
+    };
+    let due: Vec<Reclassified> = list.iter().filter(is_due).map(|c| c.to.clone()).collect();
+    if due.is_empty() {
+        return Ok(Corrected { recorded: 0, before, after: before });
+    }
+    let after = ledger::stamp(conn, now)?;
+    Ok(Corrected { recorded: reclassify(conn, &due, run, after)?, before, after })
 }
 
 /// Records new classes of touches at one ledger time, and their difference in the rollups. The caller holds the ledger

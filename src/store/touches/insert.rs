@@ -5,7 +5,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 
-use super::{NewTouch, Words, class_code, kind_code};
+use super::{NewTouch, Words, class_code, kind_code, signals_code};
 use crate::domain::time::UtcMillis;
 use crate::store::schema::touches;
 use crate::store::{Conn, StoreError, rollups};
@@ -94,10 +94,10 @@ macro_rules! row {
                     range_labels_id: words.optional(t.client.range_labels.as_ref())?,
                     kind: kind_code(t.kind),
                     class: class_code(t.class),
-                    signals: t.client.signals.map(|s| s.0),
+                    signals: t.client.signals.map(signals_code),
                     private: t.private,
                     visitor_id: t.visitor.map(|v| *v.0.as_bytes()),
-                    country: t.client.country.as_deref().map(str::to_owned),
+                    country: t.client.country.map(|c| c.as_str().to_owned()),
                     source: t.source.clone(),
                     external_id: t.external_id.clone(),
                     batch_id: t.batch.map(|b| *b.0.as_bytes()),

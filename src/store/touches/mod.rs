@@ -6,6 +6,7 @@
 //! batches; small codes for kind and class. The id also serves ranges of time, so there is no index of times:
 //! [`id_floor`].
 
+mod again;
 mod classes;
 mod codes;
 mod insert;
@@ -13,19 +14,22 @@ mod read;
 mod words;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+pub use again::{Classified, Pages, extent};
 pub(in crate::store) use classes::of_touches;
-pub use classes::{Reclassified, reclassify};
+pub use classes::{Corrected, Correction, Reclassified, correct, reclassify};
 pub use insert::{insert, insert_prepared};
-pub use read::{by_ids, by_visitors, count_human, counts_by_link, human_clicks_since, known_external};
+pub use read::{HumanClick, by_ids, by_visitors, count_human, counts_by_link, human_clicks_since, known_external};
 pub use words::Words;
 
 pub(in crate::store) use codes::{class_code, class_of, kind_code, kind_of};
 
 use super::id_floor;
+use crate::domain::client::{Country, Signals};
 use crate::domain::ids::{BatchId, CampaignId, ChannelId, LinkId, TouchId, VisitorId};
 use crate::domain::time::UtcMillis;
-use crate::domain::touch::{ClientFacts, NetworkClickId, TouchClass, TouchKind};
+use crate::domain::touch::{NetworkClickId, TouchClass, TouchKind};
 
 /// The device of a touch of which nothing is known.
 pub const DEVICE_UNKNOWN: &str = "unknown";
@@ -74,12 +78,12 @@ pub struct NewTouch<'a> {
 /// What is kept of who asked: enough to count and to classify again, never an address (invariant 8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client<'a> {
-    /// ISO 3166 alpha-2 code of the country, upper case.
-    pub country: Option<Cow<'a, str>>,
+    /// The country of the address.
+    pub country: Option<Country>,
     /// Kind of device, [`DEVICE_UNKNOWN`] if not known.
     pub device: Cow<'a, str>,
-    /// Labels of the configured ranges that the address lies in, separated by spaces.
-    pub range_labels: Option<Cow<'a, str>>,
+    /// Labels of the configured ranges that the address lies in, with a comma and no space between.
+    pub range_labels: Option<Arc<str>>,
     /// Hash of the address under a key that is destroyed daily.
     pub source_hash: Option<i64>,
     /// What the request's headers showed; `None` for imports.
@@ -99,35 +103,14 @@ impl Client<'_> {
     }
 }
 
-/// Facts of a request that classification reads beside its user agent, as stored bits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Signals(pub i16);
+/// The stored form of signals.
+fn signals_code(signals: Signals) -> i16 {
+    signals.bits().cast_signed()
+}
 
-impl Signals {
-    /// The method was HEAD.
-    pub const HEAD: i16 = 1;
-    /// A header said prefetch or preview.
-    pub const PREFETCH: i16 = 2;
-    /// There was an `Accept-Language`.
-    pub const ACCEPT_LANGUAGE: i16 = 4;
-    /// There were headers of a browser's navigation.
-    pub const NAVIGATION: i16 = 8;
-
-    /// The signals of a request.
-    pub fn of(facts: &ClientFacts<'_>) -> Self {
-        let bit = |is_set: bool, bit: i16| if is_set { bit } else { 0 };
-        Self(
-            bit(facts.head, Self::HEAD)
-                | bit(facts.prefetch, Self::PREFETCH)
-                | bit(facts.accept_language, Self::ACCEPT_LANGUAGE)
-                | bit(facts.navigation, Self::NAVIGATION),
-        )
-    }
-
-    /// Whether one of the bits named above is set.
-    pub fn has(self, bit: i16) -> bool {
-        self.0 & bit != 0
-    }
+/// Reads them back.
+fn signals_of(code: i16) -> Signals {
+    Signals::from_bits(code.cast_unsigned())
 }
 
 /// A stored touch, as journeys and labels need it.

@@ -94,6 +94,19 @@ fn load(conn: &mut Conn, keys: &[Vec<u8>], by_visitor: bool, as_of: UtcMillis) -
     Ok(found)
 }
 
+/// A human click, as the repeat rule asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HumanClick {
+    /// Its id.
+    pub touch: TouchId,
+    /// Whose it was.
+    pub visitor: VisitorId,
+    /// On which link.
+    pub link: LinkId,
+    /// When it was.
+    pub occurred_at: UtcMillis,
+}
+
 /// Which clicks [`human_clicks_since`] reads.
 type ClickRow = (Vec<u8>, Option<Vec<u8>>, Option<i64>, i64, i16);
 
@@ -104,7 +117,7 @@ pub fn human_clicks_since(
     visitors: &[VisitorId],
     (from, to): (UtcMillis, UtcMillis),
     limit: usize,
-) -> Result<Vec<(VisitorId, LinkId, UtcMillis)>, StoreError> {
+) -> Result<Vec<HumanClick>, StoreError> {
     use touches as t;
     let (first, end) = id_range(from, to);
     let at_most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
@@ -127,7 +140,12 @@ pub fn human_clicks_since(
     for (id, visitor, link, at, class) in rows {
         let class = later.get(&id).copied().map_or_else(|| class_of(class), Ok)?;
         if let (Some(visitor), Some(link), HUMAN) = (visitor, link, class) {
-            clicks.push((VisitorId(uuid(&visitor)?), LinkId(link), UtcMillis(at)));
+            clicks.push(HumanClick {
+                touch: TouchId(uuid(&id)?),
+                visitor: VisitorId(uuid(&visitor)?),
+                link: LinkId(link),
+                occurred_at: UtcMillis(at),
+            });
         }
     }
     Ok(clicks)

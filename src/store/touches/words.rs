@@ -1,6 +1,7 @@
 //! The dictionary: texts that touches repeat, once each, and a memory of their numbers.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use diesel::prelude::*;
 
@@ -22,10 +23,11 @@ pub struct Words {
 
 /// The texts of a touch that are words of the dictionary.
 fn texts<'t>(touch: &'t NewTouch<'_>) -> impl Iterator<Item = &'t str> {
-    let optional = [&touch.user_agent, &touch.referrer, &touch.page, &touch.client.range_labels];
+    let optional = [&touch.user_agent, &touch.referrer, &touch.page];
     [touch.class_rule.as_ref(), touch.client.device.as_ref()]
         .into_iter()
         .chain(optional.into_iter().flatten().map(AsRef::as_ref))
+        .chain(touch.client.range_labels.as_deref())
 }
 
 impl Words {
@@ -69,9 +71,43 @@ impl Words {
     }
 }
 
+/// The other way round: words by their numbers, each read once.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    texts: HashMap<i32, Arc<str>>,
+}
+
+impl Texts {
+    /// Reads the words of some numbers that are not known yet.
+    pub(super) fn learn(&mut self, conn: &mut Conn, numbers: impl Iterator<Item = i32>) -> Result<(), StoreError> {
+        if self.texts.len() > REMEMBERED_MAX {
+            self.texts.clear();
+        }
+        let lacking: BTreeSet<i64> = numbers.filter(|n| !self.texts.contains_key(n)).map(i64::from).collect();
+        let lacking: Vec<i64> = lacking.into_iter().collect();
+        for chunk in lacking.chunks(ROWS_PER_STATEMENT) {
+            let rows: Vec<(i64, String)> = on!(conn, c => dictionary::table.filter(dictionary::id.eq_any(chunk))
+                .select((dictionary::id, dictionary::entry)).load(c))?;
+            for (id, entry) in rows {
+                self.texts.insert(narrow(id)?, entry.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// A word that was learnt.
+    pub(super) fn text(&self, number: i32) -> Result<Arc<str>, StoreError> {
+        let text = self.texts.get(&number).cloned();
+        text.ok_or_else(|| StoreError::Corrupt(format!("the dictionary has no word {number}")))
+    }
+}
+
+fn narrow(id: i64) -> Result<i32, StoreError> {
+    i32::try_from(id).map_err(|_full| StoreError::Other("the dictionary is full".into()))
+}
+
 fn find(conn: &mut Conn, words: &[String]) -> Result<HashMap<String, i32>, StoreError> {
     let rows: Vec<(String, i64)> = on!(conn, c => dictionary::table.filter(dictionary::entry.eq_any(words))
         .select((dictionary::entry, dictionary::id)).load(c))?;
-    let number = |id: i64| i32::try_from(id).map_err(|_full| StoreError::Other("the dictionary is full".into()));
-    rows.into_iter().map(|(word, id)| Ok((word, number(id)?))).collect()
+    rows.into_iter().map(|(word, id)| Ok((word, narrow(id)?))).collect()
 }

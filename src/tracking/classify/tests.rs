@@ -4,6 +4,7 @@ mod classifier;
 
 use super::*;
 use crate::domain::ids::LinkId;
+use crate::domain::touch::ClientFacts;
 
 const CLICK: RecordKind = RecordKind::Click { link: LinkId(1) };
 const VIEW: RecordKind = RecordKind::View { link: None };
@@ -19,8 +20,27 @@ fn facts(user_agent: &str) -> ClientFacts<'_> {
 }
 
 fn rule(facts: &ClientFacts<'_>, kind: &RecordKind) -> (TouchClass, String) {
-    let verdict = classify(facts, kind, Repeat::NONE);
-    (verdict.class, verdict.rule.into_owned())
+    let seen = classify(facts, kind, ClassificationSettings::default(), None);
+    (seen.class, seen.rule.into_owned())
+}
+
+/// A touch of nobody known, at 100 s.
+fn classify(
+    facts: &ClientFacts<'_>,
+    kind: &RecordKind,
+    settings: ClassificationSettings,
+    previous: Option<UtcMillis>,
+) -> Enriched {
+    let record = TouchRecord {
+        id: TouchId(uuid::Uuid::from_u128(1)),
+        occurred_at: UtcMillis(100_000),
+        kind: kind.clone(),
+        visitor: None,
+        private: false,
+        client: facts.clone(),
+        network_ids: Vec::new(),
+    };
+    Classifier::new(&settings, Box::new(|| [0; 16])).expect("settings").classify(&record, previous)
 }
 
 const HUMANS: &[&str] = &[
@@ -298,9 +318,9 @@ fn rules_apply_in_their_order() {
 
 #[test]
 fn a_repeat_is_within_the_window_and_after_the_first() {
-    let at = UtcMillis(100_000);
-    let class = |previous: Option<i64>, window_ms: i64, facts: &ClientFacts<'_>| {
-        classify(facts, &CLICK, Repeat { previous: previous.map(UtcMillis), at, window_ms }).class
+    let class = |previous: Option<i64>, repeat_window_ms: i64, facts: &ClientFacts<'_>| {
+        let settings = ClassificationSettings { repeat_window_ms, ..ClassificationSettings::default() };
+        classify(facts, &CLICK, settings, previous.map(UtcMillis)).class
     };
     let human = facts(HUMANS[0]);
     for (previous, window, expected) in [

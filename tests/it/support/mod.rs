@@ -5,6 +5,8 @@ pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod faults;
+#[macro_use]
+pub(crate) mod traffic;
 
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
