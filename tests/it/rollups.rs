@@ -93,6 +93,34 @@ fn imported(at: UtcMillis, batch: BatchId, n: u64, dice: &mut Dice) -> NewTouch<
     }
 }
 
+fn author(app: &TestApp) -> Author {
+    Author { name: "test".into(), now: app.clock.now() }
+}
+
+fn write_import(app: &TestApp, id: BatchId, list: &[NewTouch<'_>]) {
+    let author = author(app);
+    let write = app.state().db.write_now(|conn| {
+        let recorded_at = ledger::stamp(conn, author.now)?;
+        let rows_stored = i64::try_from(touches::insert(conn, list, recorded_at)?).expect("small");
+        let batch = Batch {
+            id,
+            kind: BatchKind::Touches,
+            source: "old-tool".into(),
+            label: "test".into(),
+            rows_stored,
+            recorded_at,
+            voided_at: None,
+            recorded_by: author.name.clone(),
+        };
+        batches::insert(conn, &batch)
+    });
+    write.expect("imported");
+}
+
+fn undo_import(app: &TestApp, id: BatchId) {
+    app.state().db.write_now(|conn| batches::undo(conn, id, &author(app))).expect("undone");
+}
+
 /// The ids of everything that is stored.
 fn all_ids(app: &TestApp) -> Vec<TouchId> {
     use diesel::prelude::*;
@@ -121,10 +149,6 @@ struct Chance<'a> {
 }
 
 impl Chance<'_> {
-    fn author(&self) -> Author {
-        Author { name: "test".into(), now: self.app.clock.now() }
-    }
-
     fn step(&mut self) {
         match self.dice.below(12) {
             0..=4 => self.load(),
@@ -165,42 +189,32 @@ impl Chance<'_> {
     }
 
     fn import(&mut self) {
-        let (now, author) = (self.app.clock.now(), self.author());
+        let now = self.app.clock.now();
         let id = BatchId::new(now, rand::random());
         let list: Vec<_> = (0..=self.dice.below(300))
             .map(|n| imported(now.plus_ms(self.dice.ms(-120 * HOUR, 24 * HOUR)), id, n, &mut self.dice))
             .collect();
-        let write = self.app.state().db.write_now(|conn| {
-            let recorded_at = ledger::stamp(conn, now)?;
-            let rows_stored = i64::try_from(touches::insert(conn, &list, recorded_at)?).expect("small");
-            let batch = Batch {
-                id,
-                kind: BatchKind::Touches,
-                source: "old-tool".into(),
-                label: "test".into(),
-                rows_stored,
-                recorded_at,
-                voided_at: None,
-                recorded_by: author.name.clone(),
-            };
-            batches::insert(conn, &batch)
-        });
-        write.expect("imported");
+        write_import(self.app, id, &list);
         self.imports.push(id);
     }
 
     fn undo(&mut self) {
         if let Some(id) = self.imports.pop() {
-            let author = self.author();
-            self.app.state().db.write_now(|conn| batches::undo(conn, id, &author)).expect("undone");
+            undo_import(self.app, id);
         }
     }
 
     fn relabel(&mut self) {
-        let (link, channel, author) = (LinkId(self.dice.ms(1, 3)), self.dice.ms(1, 4), self.author());
+        let (link, channel, author) = (LinkId(self.dice.ms(1, 3)), self.dice.ms(1, 4), author(self.app));
         let effect = if self.dice.below(3) == 0 { Effect::Correction } else { Effect::FromNowOn };
         let campaign = Some(CampaignId(1)).filter(|_| self.dice.below(2) == 0);
-        let change = |l: &LinkLabels| LinkLabels { channel: ChannelId(channel), campaign, ..l.clone() };
+        // A title alone moves no touch, but begins a stretch of its own.
+        let of_title = self.dice.below(3) == 0;
+        let title = format!("title {}", self.dice.below(1_000));
+        let change = |l: &LinkLabels| match of_title {
+            true => LinkLabels { title: title.clone(), ..l.clone() },
+            false => LinkLabels { channel: ChannelId(channel), campaign, ..l.clone() },
+        };
         self.app.state().db.write_now(|conn| links::revise(conn, link, effect, &author, change)).expect("revised");
     }
 
@@ -306,6 +320,24 @@ on_both! {
         assert_eq!((&row(&report, "linkedin-organic")["clicks"], &row(&report, "x-organic")["clicks"]), (&json!(1), &json!(2)));
         let earlier = app.report(&format!("{PERIOD}&as_of={}", before.0));
         assert_eq!(row(&earlier, "linkedin-organic")["clicks"], 3, "what was said before stays said");
+    }
+
+    fn a_click_that_was_taken_back_draws_no_cost(app) {
+        two_links(&app);
+        let now = app.clock.now();
+        let id = BatchId::new(now, rand::random());
+        // Dated ahead: counted under the title of now, taken back under the one that began in between.
+        let touch = NewTouch { kind: TouchKind::Click, link: Some(LinkId(1)), channel: None, ..imported(now.plus_ms(2 * HOUR), id, 0, &mut Dice(0)) };
+        write_import(&app, id, &[touch]);
+        app.clock.advance_ms(HOUR);
+        app.client.patch("/api/v1/links/lnk_1", &json!({ "title": "Another title" })).expect(200);
+        let query = format!("{PERIOD}&by=link");
+        assert_eq!(app.report(&query)["totals"]["clicks"], 1);
+        undo_import(&app, id);
+        let report = app.report(&query);
+        assert_eq!(row(&report, "(unallocated)")["cost_minor"], 12_345, "{report}");
+        assert_eq!(report["rows"].as_array().expect("rows").len(), 1, "{report}");
+        compare(&app, &[horizon(&app)], "taken back under another title");
     }
 
     fn quarters_of_an_hour_answer_for_another_zone_by_channel(app) {
