@@ -16,7 +16,7 @@ use headwater::store::batches::{self, Batch, BatchKind};
 use headwater::store::labels::Author;
 use headwater::store::rollups;
 use headwater::store::touches::{self, Client, NewTouch, Reclassified};
-use headwater::store::{ledger, links};
+use headwater::store::{StoreError, ledger, links};
 use headwater::tracking::writer::TouchSink;
 use serde_json::{Value, json};
 
@@ -283,6 +283,16 @@ fn two_links(app: &TestApp) {
     app.client.post("/api/v1/costs", &json!({ "costs": costs })).expect(201);
 }
 
+/// Runs a statement of SQL.
+fn execute(app: &TestApp, statement: &str) -> Result<(), StoreError> {
+    use diesel::connection::SimpleConnection;
+    let run = |conn: &mut headwater::store::Conn| match conn {
+        headwater::store::Conn::Sqlite(c) => Ok(c.batch_execute(statement)?),
+        headwater::store::Conn::Postgres(c) => Ok(c.batch_execute(statement)?),
+    };
+    app.state().db.write_now(run)
+}
+
 on_both! {
     fn rollups_equal_the_count_of_touches_for_every_as_of(app) {
         two_links(&app);
@@ -419,5 +429,20 @@ on_both! {
         let counts = app.state().db.read_now(|conn| touches::counts_by_link(conn, &[LinkId(1)])).expect("counts");
         // Human at 0 and, ten seconds after the last human one, at 12 s.
         assert_eq!(counts[&LinkId(1)], (2, 3));
+    }
+
+    fn a_timeout_of_the_database_is_passing(app) {
+        if app.state().db.read_now(|conn| Ok(matches!(conn, headwater::store::Conn::Sqlite(_)))).expect("database") {
+            return;
+        }
+        let slow = execute(&app, "SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(60)").expect_err("too slow");
+        assert!(matches!(slow, StoreError::Busy(_)), "{slow:?}");
+        let waits = || execute(&app, "SET LOCAL lock_timeout = '20ms'; SELECT last_at FROM ledger_clock FOR UPDATE");
+        let held = app.state().db.write_now(|conn| {
+            ledger::stamp(conn, app.clock.now())?;
+            Ok(waits().expect_err("locked"))
+        });
+        let held = held.expect("stamped");
+        assert!(matches!(held, StoreError::Busy(_)), "{held:?}");
     }
 }

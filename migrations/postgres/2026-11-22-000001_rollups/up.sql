@@ -50,8 +50,8 @@ ALTER INDEX touches_new_pkey RENAME TO touches_pkey;
 CREATE UNIQUE INDEX touches_external ON touches (source, external_id) WHERE external_id IS NOT NULL AND voided_at IS NULL;
 -- A journey reads a browser's touches, all of them.
 CREATE INDEX touches_visitor ON touches (visitor_id) WHERE visitor_id IS NOT NULL;
--- An undo reads a batch's touches.
-CREATE INDEX touches_batch ON touches (batch_id) WHERE batch_id IS NOT NULL;
+-- An undo reads a batch's touches, in pages by id.
+CREATE INDEX touches_batch ON touches (batch_id, id) WHERE batch_id IS NOT NULL;
 
 -- Later classes of touches: the last one recorded by an as_of holds, else the one it was stored with.
 CREATE TABLE touch_classes (
