@@ -272,6 +272,49 @@ fn cells_of(app: &TestApp, as_of: UtcMillis, zone: &str) -> Option<i64> {
     read.expect("database")
 }
 
+#[derive(diesel::QueryableByName)]
+struct Number {
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::BigInt>)]
+    n: Option<i64>,
+}
+
+#[derive(diesel::QueryableByName)]
+struct Open {
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Binary>)]
+    open_from: Option<Vec<u8>>,
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Binary>)]
+    open_to: Option<Vec<u8>>,
+}
+
+/// Runs a query of one row.
+macro_rules! one_row {
+    ($app:expr, $row:ty, $query:expr) => {
+        $app.state()
+            .db
+            .read_now(|conn| {
+                use diesel::prelude::*;
+                Ok(match conn {
+                    headwater::store::Conn::Sqlite(c) => diesel::sql_query($query).get_result::<$row>(c),
+                    headwater::store::Conn::Postgres(c) => diesel::sql_query($query).get_result::<$row>(c),
+                })
+            })
+            .expect("database")
+            .expect("a row")
+    };
+}
+
+/// How many milliseconds the ids of the open epoch span; `None` where it is empty.
+fn open_span(app: &TestApp) -> Option<i64> {
+    let open = one_row!(app, Open, "SELECT open_from, open_to FROM rollup_state");
+    let ms = |id: Vec<u8>| id[..6].iter().fold(0, |ms, byte| (ms << 8) | i64::from(*byte));
+    Some(ms(open.open_to?) - ms(open.open_from?))
+}
+
+/// How many touches are in cells.
+fn all_cells(app: &TestApp) -> i64 {
+    one_row!(app, Number, "SELECT CAST(SUM(count) AS BIGINT) AS n FROM rollup_days").n.unwrap_or(0)
+}
+
 fn two_links(app: &TestApp) {
     app.link("go");
     app.channel("x-organic", "x", "social");
@@ -429,6 +472,64 @@ on_both! {
         let counts = app.state().db.read_now(|conn| touches::counts_by_link(conn, &[LinkId(1)])).expect("counts");
         // Human at 0 and, ten seconds after the last human one, at 12 s.
         assert_eq!(counts[&LinkId(1)], (2, 3));
+    }
+
+    fn touches_from_far_apart_never_widen_the_open_epoch(app) {
+        two_links(&app);
+        let mut writer = sink(&app);
+        let now = app.clock.now();
+        let day = 24 * HOUR;
+        // (where the touches of a batch lie, what the open epoch then spans, touches in cells)
+        let story: &[(&[i64], Option<i64>, i64)] = &[
+            // The first batch builds.
+            (&[0], None, 1),
+            (&[-60_000, 0], Some(60_000), 1),
+            // A node that comes back, then another batch of it, then the others again.
+            (&[-30 * day], Some(0), 3),
+            (&[-30 * day + 60_000], Some(60_000), 3),
+            (&[1], Some(0), 5),
+            // A batch of both, which no epoch takes.
+            (&[-2 * day, 2], None, 8),
+            (&[-now.0, 3 - now.0], Some(3), 8),
+            // A clock that is ahead.
+            (&[3 * day], Some(0), 10),
+            (&[4], Some(0), 11),
+        ];
+        let mut moments = vec![horizon(&app)];
+        for (step, (batch, spans, in_cells)) in story.iter().enumerate() {
+            app.clock.advance_ms(1);
+            let records: Vec<_> = batch.iter().map(|ms| click(now.plus_ms(*ms), 1)).collect();
+            writer.store(&records).expect("stored");
+            // What was stored before is not counted again.
+            writer.store(&records).expect("stored");
+            assert_eq!((open_span(&app), all_cells(&app)), (*spans, *in_cells), "step {step}");
+            moments.push(horizon(&app));
+        }
+        compare(&app, &moments, "far apart");
+        // A day later it is closed; an hour is less than it is old.
+        app.clock.advance_ms(25 * HOUR);
+        writer.store(&[click(app.clock.now().plus_ms(-HOUR), 1)]).expect("stored");
+        assert_eq!((open_span(&app), all_cells(&app)), (None, 13));
+    }
+
+    fn other_zone_data_make_the_rollups_again(app) {
+        two_links(&app);
+        let mut writer = sink(&app);
+        let now = app.clock.now();
+        writer.store(&[click(now, 1)]).expect("stored");
+        drop(writer);
+        app.stop();
+        app.run();
+        assert_eq!(cells_of(&app, horizon(&app), "UTC"), Some(1), "the same data forget nothing");
+        execute(&app, "UPDATE rollup_state SET zone_data = '1970a'").expect("written");
+        app.stop();
+        app.run();
+        assert_eq!(cells_of(&app, horizon(&app), "UTC"), None);
+        sink(&app).store(&[click(now.plus_ms(1), 1)]).expect("stored");
+        assert_eq!(cells_of(&app, horizon(&app), "UTC"), Some(2));
+        app.stop();
+        app.run();
+        assert_eq!(cells_of(&app, horizon(&app), "UTC"), Some(2), "what was made again stays");
     }
 
     fn a_timeout_of_the_database_is_passing(app) {
