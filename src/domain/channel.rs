@@ -161,12 +161,15 @@ impl<L> History<L> {
         self.0.iter().enumerate().filter(move |(n, r)| is_first(*n, r.effective_from)).map(|(_, r)| r)
     }
 
-    /// Revisions that change what `part` says at the instant from which they hold, against what was recorded before.
+    /// Revisions that change what `part` says at the instant from which they hold or at a later one that was known,
+    /// against what was recorded before: the one recorded last holds over all that begin later.
     pub fn changes<P: PartialEq>(&self, part: impl Fn(&L) -> P) -> Vec<&Revision<L>> {
         let changes = |r: &&Revision<L>| {
             let known = || self.0.iter().take_while(|e| e.recorded_at < r.recorded_at);
-            let before = known().filter(|e| e.effective_from <= r.effective_from).last().or_else(|| known().next());
-            before.is_some_and(|e| part(&e.labels) != part(&r.labels))
+            let before = |at: UtcMillis| known().filter(|e| e.effective_from <= at).last().or_else(|| known().next());
+            let later = known().map(|e| e.effective_from).filter(|at| *at > r.effective_from);
+            let mut instants = std::iter::once(r.effective_from).chain(later);
+            instants.any(|at| before(at).is_some_and(|e| part(&e.labels) != part(&r.labels)))
         };
         self.0.iter().filter(changes).collect()
     }
@@ -273,6 +276,23 @@ mod tests {
         assert_eq!(check(None, None, None, Some("www.google.com")), Some(4));
         assert_eq!(check(None, None, None, Some("notgoogle.com")), None);
         assert_eq!(check(None, None, None, None), Some(3));
+    }
+
+    #[test]
+    fn a_revision_changes_what_began_later_too() {
+        let revise = |recorded: i64, from: i64, name: &str| Revision {
+            recorded_at: UtcMillis(recorded),
+            effective_from: UtcMillis(from),
+            labels: name.to_owned(),
+        };
+        let changed = |revisions: &[Revision<String>]| -> Vec<i64> {
+            History::new(revisions.to_vec()).changes(String::clone).iter().map(|r| r.recorded_at.0).collect()
+        };
+        // A clock that went back: the label of 15 is that of 10, and no more that of 20.
+        let revisions = [revise(10, 10, "a"), revise(20, 20, "b"), revise(21, 15, "a")];
+        assert_eq!(History::new(revisions.to_vec()).at(UtcMillis(25)).map(String::as_str), Some("a"));
+        assert_eq!(changed(&revisions), [20, 21]);
+        assert_eq!(changed(&[revise(10, 10, "a"), revise(20, 20, "a"), revise(21, 15, "a")]), [0i64; 0]);
     }
 
     #[test]

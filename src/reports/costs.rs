@@ -61,14 +61,15 @@ pub(super) fn rows_of(
 }
 
 fn split(clicks: &[&DayClicks], minor: i64, by: Dimension, labels: &Labels) -> Vec<(RowKey, i64)> {
-    let mut weights: std::collections::BTreeMap<RowKey, u128> = std::collections::BTreeMap::new();
+    let mut weights: std::collections::BTreeMap<RowKey, i64> = std::collections::BTreeMap::new();
     for c in clicks {
-        *weights.entry(by.key(labels, c.channel, c.campaign, c.link)).or_default() +=
-            u128::from(c.count.unsigned_abs());
+        *weights.entry(by.key(labels, c.channel, c.campaign, c.link)).or_default() += c.count;
     }
+    // What was taken back weighs nothing.
+    weights.retain(|_, clicks| *clicks > 0);
     if weights.is_empty() {
         return vec![(RowKey::Unallocated, minor)];
     }
-    let parts: Vec<u128> = weights.values().copied().collect();
+    let parts: Vec<u128> = weights.values().map(|clicks| u128::from(clicks.unsigned_abs())).collect();
     weights.into_keys().zip(allocate(minor, &parts)).collect()
 }

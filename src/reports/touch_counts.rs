@@ -1,9 +1,10 @@
 //! How many human touches each day had, by the labels that an `as_of` sees.
 //!
 //! From the rollups where there are any for the zone and the `as_of` (another zone has them by channel alone), else from
-//! the touches of the period; the figures are the same. Which it was is told by nothing in the answer, as the answer must not depend on it.
+//! the touches of the period; the figures are the same. Which it was is told by nothing
+//! in the answer, as the answer must not depend on it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::labels::{Labels, Origin};
 use crate::domain::ids::{CampaignId, ChannelId, LinkId};
@@ -79,7 +80,7 @@ fn from_quarters(
     let mut counts: Vec<Counted> = in_cells.collect();
     let behind = rollups::tail(conn, view, from, to)?;
     counts.extend(behind.iter().map(|touch| one(labels, wanted, touch)));
-    Ok(Some(counts))
+    Ok(Some(merged(counts)))
 }
 
 /// A touch that is counted by itself.
@@ -128,7 +129,18 @@ fn from_rollups(
         let (from, to) = (wanted.zone.day_start(days.from), wanted.zone.day_start(days.to.plus_days(1)));
         counts.extend(rollups::of_link(conn, view, *link, from, to)?.iter().map(single));
     }
-    Ok(counts)
+    Ok(merged(counts))
+}
+
+/// One count for each day, kind and origin, and none for what was taken back: a touch may have been counted under one
+/// stretch of its link's labels and be taken back under another one, which a revision in between began.
+fn merged(counts: Vec<Counted>) -> Vec<Counted> {
+    let mut sums: BTreeMap<_, i64> = BTreeMap::new();
+    for c in counts {
+        *sums.entry((c.day, c.kind, c.link, c.channel, c.campaign)).or_default() += c.count;
+    }
+    let counted = |((day, kind, link, channel, campaign), count)| Counted { day, kind, link, channel, campaign, count };
+    sums.into_iter().filter(|(_, count)| *count != 0).map(counted).collect()
 }
 
 /// The days of the period on which some cells of a link do not know its label.

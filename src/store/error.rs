@@ -66,7 +66,8 @@ impl From<DieselError> for StoreError {
                     DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
                         Self::Unavailable(text)
                     }
-                    _ if lower.contains("database is locked") || lower.contains("deadlock") => Self::Busy(text),
+                    DatabaseErrorKind::SerializationFailure => Self::Busy(text),
+                    _ if PASSING.iter().any(|words| lower.contains(words)) => Self::Busy(text),
                     _ if lower.contains("readonly")
                         || lower.contains("read-only")
                         || lower.contains("disk")
@@ -82,6 +83,10 @@ impl From<DieselError> for StoreError {
         }
     }
 }
+
+/// What both databases say, in small letters, of work that may be done later: PostgreSQL has no kind of its own for its
+/// timeouts and deadlocks here.
+const PASSING: &[&str] = &["database is locked", "deadlock", "due to lock timeout", "due to statement timeout"];
 
 fn zero_byte() -> Fault {
     Fault::new("text", "text-zero-byte", "a text holds a zero byte, which no database keeps; remove it")

@@ -2,6 +2,8 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationSource;
+use diesel::sql_types::Text;
+use diesel::{PgConnection, QueryableByName, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::conn::Conn;
@@ -17,12 +19,31 @@ pub(super) fn run(conn: &mut Conn) -> Result<(), StoreError> {
     match conn {
         Conn::Sqlite(c) => apply(c, SQLITE),
         Conn::Postgres(c) => {
+            let before = timeouts(c)?;
+            // A large table takes longer to copy than any query may run, and who waits for that waits as long.
+            c.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")?;
             c.batch_execute(&format!("SELECT pg_advisory_lock({ADVISORY_LOCK})"))?;
             let outcome = apply(c, POSTGRES);
             c.batch_execute(&format!("SELECT pg_advisory_unlock({ADVISORY_LOCK})"))?;
+            let Timeouts { statement, waiting } = before;
+            c.batch_execute(&format!("SET statement_timeout = '{statement}'; SET lock_timeout = '{waiting}'"))?;
             outcome
         }
     }
+}
+
+/// A connection's timeouts, as PostgreSQL writes them.
+#[derive(Debug, QueryableByName)]
+struct Timeouts {
+    #[diesel(sql_type = Text)]
+    statement: String,
+    #[diesel(sql_type = Text)]
+    waiting: String,
+}
+
+fn timeouts(c: &mut PgConnection) -> Result<Timeouts, StoreError> {
+    let query = "SELECT current_setting('statement_timeout') AS statement, current_setting('lock_timeout') AS waiting";
+    Ok(diesel::sql_query(query).get_result(c)?)
 }
 
 /// The versions that this program knows, oldest first.

@@ -178,6 +178,7 @@ diesel::table! {
     rollup_state (id) {
         id -> BigInt,
         zone -> Nullable<Text>,
+        zone_data -> Nullable<Text>,
         is_built -> Bool,
         opened_at -> BigInt,
         closed_at -> BigInt,

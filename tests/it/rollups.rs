@@ -16,7 +16,7 @@ use headwater::store::batches::{self, Batch, BatchKind};
 use headwater::store::labels::Author;
 use headwater::store::rollups;
 use headwater::store::touches::{self, Client, NewTouch, Reclassified};
-use headwater::store::{ledger, links};
+use headwater::store::{StoreError, ledger, links};
 use headwater::tracking::writer::TouchSink;
 use serde_json::{Value, json};
 
@@ -94,6 +94,34 @@ fn imported(at: UtcMillis, batch: BatchId, n: u64, dice: &mut Dice) -> NewTouch<
     }
 }
 
+fn author(app: &TestApp) -> Author {
+    Author { name: "test".into(), now: app.clock.now() }
+}
+
+fn write_import(app: &TestApp, id: BatchId, list: &[NewTouch<'_>]) {
+    let author = author(app);
+    let write = app.state().db.write_now(|conn| {
+        let recorded_at = ledger::stamp(conn, author.now)?;
+        let rows_stored = i64::try_from(touches::insert(conn, list, recorded_at)?).expect("small");
+        let batch = Batch {
+            id,
+            kind: BatchKind::Touches,
+            source: "old-tool".into(),
+            label: "test".into(),
+            rows_stored,
+            recorded_at,
+            voided_at: None,
+            recorded_by: author.name.clone(),
+        };
+        batches::insert(conn, &batch)
+    });
+    write.expect("imported");
+}
+
+fn undo_import(app: &TestApp, id: BatchId) {
+    app.state().db.write_now(|conn| batches::undo(conn, id, &author(app))).expect("undone");
+}
+
 /// The ids of everything that is stored.
 fn all_ids(app: &TestApp) -> Vec<TouchId> {
     use diesel::prelude::*;
@@ -122,10 +150,6 @@ struct Chance<'a> {
 }
 
 impl Chance<'_> {
-    fn author(&self) -> Author {
-        Author { name: "test".into(), now: self.app.clock.now() }
-    }
-
     fn step(&mut self) {
         match self.dice.below(12) {
             0..=4 => self.load(),
@@ -166,42 +190,32 @@ impl Chance<'_> {
     }
 
     fn import(&mut self) {
-        let (now, author) = (self.app.clock.now(), self.author());
+        let now = self.app.clock.now();
         let id = BatchId::new(now, rand::random());
         let list: Vec<_> = (0..=self.dice.below(300))
             .map(|n| imported(now.plus_ms(self.dice.ms(-120 * HOUR, 24 * HOUR)), id, n, &mut self.dice))
             .collect();
-        let write = self.app.state().db.write_now(|conn| {
-            let recorded_at = ledger::stamp(conn, now)?;
-            let rows_stored = i64::try_from(touches::insert(conn, &list, recorded_at)?).expect("small");
-            let batch = Batch {
-                id,
-                kind: BatchKind::Touches,
-                source: "old-tool".into(),
-                label: "test".into(),
-                rows_stored,
-                recorded_at,
-                voided_at: None,
-                recorded_by: author.name.clone(),
-            };
-            batches::insert(conn, &batch)
-        });
-        write.expect("imported");
+        write_import(self.app, id, &list);
         self.imports.push(id);
     }
 
     fn undo(&mut self) {
         if let Some(id) = self.imports.pop() {
-            let author = self.author();
-            self.app.state().db.write_now(|conn| batches::undo(conn, id, &author)).expect("undone");
+            undo_import(self.app, id);
         }
     }
 
     fn relabel(&mut self) {
-        let (link, channel, author) = (LinkId(self.dice.ms(1, 3)), self.dice.ms(1, 4), self.author());
+        let (link, channel, author) = (LinkId(self.dice.ms(1, 3)), self.dice.ms(1, 4), author(self.app));
         let effect = if self.dice.below(3) == 0 { Effect::Correction } else { Effect::FromNowOn };
         let campaign = Some(CampaignId(1)).filter(|_| self.dice.below(2) == 0);
-        let change = |l: &LinkLabels| LinkLabels { channel: ChannelId(channel), campaign, ..l.clone() };
+        // A title alone moves no touch, but begins a stretch of its own.
+        let of_title = self.dice.below(3) == 0;
+        let title = format!("title {}", self.dice.below(1_000));
+        let change = |l: &LinkLabels| match of_title {
+            true => LinkLabels { title: title.clone(), ..l.clone() },
+            false => LinkLabels { channel: ChannelId(channel), campaign, ..l.clone() },
+        };
         self.app.state().db.write_now(|conn| links::revise(conn, link, effect, &author, change)).expect("revised");
     }
 
@@ -259,6 +273,49 @@ fn cells_of(app: &TestApp, as_of: UtcMillis, zone: &str) -> Option<i64> {
     read.expect("database")
 }
 
+#[derive(diesel::QueryableByName)]
+struct Number {
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::BigInt>)]
+    n: Option<i64>,
+}
+
+#[derive(diesel::QueryableByName)]
+struct Open {
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Binary>)]
+    open_from: Option<Vec<u8>>,
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Binary>)]
+    open_to: Option<Vec<u8>>,
+}
+
+/// Runs a query of one row.
+macro_rules! one_row {
+    ($app:expr, $row:ty, $query:expr) => {
+        $app.state()
+            .db
+            .read_now(|conn| {
+                use diesel::prelude::*;
+                Ok(match conn {
+                    headwater::store::Conn::Sqlite(c) => diesel::sql_query($query).get_result::<$row>(c),
+                    headwater::store::Conn::Postgres(c) => diesel::sql_query($query).get_result::<$row>(c),
+                })
+            })
+            .expect("database")
+            .expect("a row")
+    };
+}
+
+/// How many milliseconds the ids of the open epoch span; `None` where it is empty.
+fn open_span(app: &TestApp) -> Option<i64> {
+    let open = one_row!(app, Open, "SELECT open_from, open_to FROM rollup_state");
+    let ms = |id: Vec<u8>| id[..6].iter().fold(0, |ms, byte| (ms << 8) | i64::from(*byte));
+    Some(ms(open.open_to?) - ms(open.open_from?))
+}
+
+/// How many touches are in cells.
+fn all_cells(app: &TestApp) -> i64 {
+    one_row!(app, Number, "SELECT CAST(SUM(count) AS BIGINT) AS n FROM rollup_days").n.unwrap_or(0)
+}
+
 fn two_links(app: &TestApp) {
     app.link("go");
     app.channel("x-organic", "x", "social");
@@ -268,6 +325,16 @@ fn two_links(app: &TestApp) {
     // Costs that finer rows share by the clicks of each day.
     let costs = json!([{ "from": "2026-03-01", "to": "2026-03-09", "channel": "linkedin-organic", "amount": "123.45", "currency": "EUR" }]);
     app.client.post("/api/v1/costs", &json!({ "costs": costs })).expect(201);
+}
+
+/// Runs a statement of SQL.
+fn execute(app: &TestApp, statement: &str) -> Result<(), StoreError> {
+    use diesel::connection::SimpleConnection;
+    let run = |conn: &mut headwater::store::Conn| match conn {
+        headwater::store::Conn::Sqlite(c) => Ok(c.batch_execute(statement)?),
+        headwater::store::Conn::Postgres(c) => Ok(c.batch_execute(statement)?),
+    };
+    app.state().db.write_now(run)
 }
 
 on_both! {
@@ -307,6 +374,24 @@ on_both! {
         assert_eq!((&row(&report, "linkedin-organic")["clicks"], &row(&report, "x-organic")["clicks"]), (&json!(1), &json!(2)));
         let earlier = app.report(&format!("{PERIOD}&as_of={}", before.0));
         assert_eq!(row(&earlier, "linkedin-organic")["clicks"], 3, "what was said before stays said");
+    }
+
+    fn a_click_that_was_taken_back_draws_no_cost(app) {
+        two_links(&app);
+        let now = app.clock.now();
+        let id = BatchId::new(now, rand::random());
+        // Dated ahead: counted under the title of now, taken back under the one that began in between.
+        let touch = NewTouch { kind: TouchKind::Click, link: Some(LinkId(1)), channel: None, ..imported(now.plus_ms(2 * HOUR), id, 0, &mut Dice(0)) };
+        write_import(&app, id, &[touch]);
+        app.clock.advance_ms(HOUR);
+        app.client.patch("/api/v1/links/lnk_1", &json!({ "title": "Another title" })).expect(200);
+        let query = format!("{PERIOD}&by=link");
+        assert_eq!(app.report(&query)["totals"]["clicks"], 1);
+        undo_import(&app, id);
+        let report = app.report(&query);
+        assert_eq!(row(&report, "(unallocated)")["cost_minor"], 12_345, "{report}");
+        assert_eq!(report["rows"].as_array().expect("rows").len(), 1, "{report}");
+        compare(&app, &[horizon(&app)], "taken back under another title");
     }
 
     fn quarters_of_an_hour_answer_for_another_zone_by_channel(app) {
@@ -388,5 +473,78 @@ on_both! {
         let counts = app.state().db.read_now(|conn| touches::counts_by_link(conn, &[LinkId(1)])).expect("counts");
         // Human at 0 and, ten seconds after the last human one, at 12 s.
         assert_eq!(counts[&LinkId(1)], (2, 3));
+    }
+
+    fn touches_from_far_apart_never_widen_the_open_epoch(app) {
+        two_links(&app);
+        let mut writer = sink(&app);
+        let now = app.clock.now();
+        let day = 24 * HOUR;
+        // (where the touches of a batch lie, what the open epoch then spans, touches in cells)
+        let story: &[(&[i64], Option<i64>, i64)] = &[
+            // The first batch builds.
+            (&[0], None, 1),
+            (&[-60_000, 0], Some(60_000), 1),
+            // A node that comes back, then another batch of it, then the others again.
+            (&[-30 * day], Some(0), 3),
+            (&[-30 * day + 60_000], Some(60_000), 3),
+            (&[1], Some(0), 5),
+            // A batch of both, which no epoch takes.
+            (&[-2 * day, 2], None, 8),
+            (&[-now.0, 3 - now.0], Some(3), 8),
+            // A clock that is ahead.
+            (&[3 * day], Some(0), 10),
+            (&[4], Some(0), 11),
+        ];
+        let mut moments = vec![horizon(&app)];
+        for (step, (batch, spans, in_cells)) in story.iter().enumerate() {
+            app.clock.advance_ms(1);
+            let records: Vec<_> = batch.iter().map(|ms| click(now.plus_ms(*ms), 1)).collect();
+            writer.store(&records).expect("stored");
+            // What was stored before is not counted again.
+            writer.store(&records).expect("stored");
+            assert_eq!((open_span(&app), all_cells(&app)), (*spans, *in_cells), "step {step}");
+            moments.push(horizon(&app));
+        }
+        compare(&app, &moments, "far apart");
+        // A day later it is closed; an hour is less than it is old.
+        app.clock.advance_ms(25 * HOUR);
+        writer.store(&[click(app.clock.now().plus_ms(-HOUR), 1)]).expect("stored");
+        assert_eq!((open_span(&app), all_cells(&app)), (None, 13));
+    }
+
+    fn other_zone_data_make_the_rollups_again(app) {
+        two_links(&app);
+        let mut writer = sink(&app);
+        let now = app.clock.now();
+        writer.store(&[click(now, 1)]).expect("stored");
+        drop(writer);
+        app.stop();
+        app.run();
+        assert_eq!(cells_of(&app, horizon(&app), "UTC"), Some(1), "the same data forget nothing");
+        execute(&app, "UPDATE rollup_state SET zone_data = '1970a'").expect("written");
+        app.stop();
+        app.run();
+        assert_eq!(cells_of(&app, horizon(&app), "UTC"), None);
+        sink(&app).store(&[click(now.plus_ms(1), 1)]).expect("stored");
+        assert_eq!(cells_of(&app, horizon(&app), "UTC"), Some(2));
+        app.stop();
+        app.run();
+        assert_eq!(cells_of(&app, horizon(&app), "UTC"), Some(2), "what was made again stays");
+    }
+
+    fn a_timeout_of_the_database_is_passing(app) {
+        if app.state().db.read_now(|conn| Ok(matches!(conn, headwater::store::Conn::Sqlite(_)))).expect("database") {
+            return;
+        }
+        let slow = execute(&app, "SET LOCAL statement_timeout = '20ms'; SELECT pg_sleep(60)").expect_err("too slow");
+        assert!(matches!(slow, StoreError::Busy(_)), "{slow:?}");
+        let waits = || execute(&app, "SET LOCAL lock_timeout = '20ms'; SELECT last_at FROM ledger_clock FOR UPDATE");
+        let held = app.state().db.write_now(|conn| {
+            ledger::stamp(conn, app.clock.now())?;
+            Ok(waits().expect_err("locked"))
+        });
+        let held = held.expect("stamped");
+        assert!(matches!(held, StoreError::Busy(_)), "{held:?}");
     }
 }

@@ -50,8 +50,8 @@ ALTER INDEX touches_new_pkey RENAME TO touches_pkey;
 CREATE UNIQUE INDEX touches_external ON touches (source, external_id) WHERE external_id IS NOT NULL AND voided_at IS NULL;
 -- A journey reads a browser's touches, all of them.
 CREATE INDEX touches_visitor ON touches (visitor_id) WHERE visitor_id IS NOT NULL;
--- An undo reads a batch's touches.
-CREATE INDEX touches_batch ON touches (batch_id) WHERE batch_id IS NOT NULL;
+-- An undo reads a batch's touches, in pages by id.
+CREATE INDEX touches_batch ON touches (batch_id, id) WHERE batch_id IS NOT NULL;
 
 -- Later classes of touches: the last one recorded by an as_of holds, else the one it was stored with.
 CREATE TABLE touch_classes (
@@ -63,11 +63,13 @@ CREATE TABLE touch_classes (
     PRIMARY KEY (touch_id, recorded_at)
 );
 
--- Where the rollups stand: one row. zone is NULL until a server has said in which zone days are cut.
+-- Where the rollups stand: one row. zone is NULL until a server has said in which zone days are cut, and by which version
+-- of the zone data.
 -- The open epoch: touches recorded after closed_at, how many, and their smallest and greatest id.
 CREATE TABLE rollup_state (
     id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     zone TEXT,
+    zone_data TEXT,
     is_built BOOLEAN NOT NULL,
     opened_at BIGINT NOT NULL,
     closed_at BIGINT NOT NULL,
@@ -78,7 +80,8 @@ CREATE TABLE rollup_state (
 INSERT INTO rollup_state (id, zone, is_built, opened_at, closed_at, open_rows) VALUES (1, NULL, false, 0, 0, 0);
 
 -- An epoch: facts recorded after the one before it and up to closed_at, as they are counted in the two ledgers.
--- made_at: ledger time of the transaction that made the cells. latest_at: the latest occurred_at counted in them.
+-- made_at: ledger time of the transaction that made the cells. latest_at: the latest occurred_at counted in them
+-- or in those of an epoch before.
 CREATE TABLE rollup_epochs (
     id INTEGER NOT NULL PRIMARY KEY,
     closed_at BIGINT NOT NULL UNIQUE,
@@ -88,6 +91,8 @@ CREATE TABLE rollup_epochs (
     from_id BYTEA,
     to_id BYTEA
 );
+-- A report asks what was made before a revision.
+CREATE INDEX rollup_epochs_made ON rollup_epochs (made_at, id);
 
 -- Touches by local day. day: days since 1970-01-01. stretch: from when the link's label held that the touch fell under.
 -- 0 stands for no link, channel or campaign. count may be negative: a void or a new class takes back.

@@ -62,11 +62,13 @@ CREATE TABLE touch_classes (
     PRIMARY KEY (touch_id, recorded_at)
 ) WITHOUT ROWID;
 
--- Where the rollups stand: one row. zone is NULL until a server has said in which zone days are cut.
+-- Where the rollups stand: one row. zone is NULL until a server has said in which zone days are cut, and by which version
+-- of the zone data.
 -- The open epoch: touches recorded after closed_at, how many, and their smallest and greatest id.
 CREATE TABLE rollup_state (
     id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     zone TEXT,
+    zone_data TEXT,
     is_built BOOLEAN NOT NULL,
     opened_at BIGINT NOT NULL,
     closed_at BIGINT NOT NULL,
@@ -77,7 +79,8 @@ CREATE TABLE rollup_state (
 INSERT INTO rollup_state (id, zone, is_built, opened_at, closed_at, open_rows) VALUES (1, NULL, false, 0, 0, 0);
 
 -- An epoch: facts recorded after the one before it and up to closed_at, as they are counted in the two ledgers.
--- made_at: ledger time of the transaction that made the cells. latest_at: the latest occurred_at counted in them.
+-- made_at: ledger time of the transaction that made the cells. latest_at: the latest occurred_at counted in them
+-- or in those of an epoch before.
 CREATE TABLE rollup_epochs (
     id INTEGER NOT NULL PRIMARY KEY,
     closed_at BIGINT NOT NULL UNIQUE,
@@ -87,6 +90,8 @@ CREATE TABLE rollup_epochs (
     from_id BLOB,
     to_id BLOB
 );
+-- A report asks what was made before a revision.
+CREATE INDEX rollup_epochs_made ON rollup_epochs (made_at, id);
 
 -- Touches by local day. day: days since 1970-01-01. stretch: from when the link's label held that the touch fell under.
 -- 0 stands for no link, channel or campaign. count may be negative: a void or a new class takes back.

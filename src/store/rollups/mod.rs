@@ -16,6 +16,11 @@
 //! has an epoch of one instant: an import (its touches), an undo (-1 for each touch), a reclassification (-1 under the
 //! old class, +1 under the new one).
 //!
+//! The open epoch is read by its range of ids, with all that was recorded at other times and lies between. So the range
+//! is kept narrow: touches that would make it span over an hour more than the epoch is old, of a node that comes back
+//! after a month or a clock that stands in 1970, close it and open one of their own; a batch that spans more by itself
+//! is counted at once, as an epoch of one instant.
+//!
 //! A report sums the cells of the epochs closed by `as_of`. What lies behind the last of them and up to `as_of` are
 //! touches of one epoch: they are read by its range of ids, about a hundred thousand at most. It sees none of that
 //! epoch's voids or reclassifications, as each of those has an epoch of its own.
@@ -32,7 +37,7 @@
 //! and a correction, which names only such instants, moves whole cells. What remains is a revision that begins a new
 //! stretch at E and is recorded after touches of E and later were rolled up: a clock that went back, a touch dated in
 //! the future. Nothing is rewritten for it. Epochs keep the time at which their cells were made and the latest
-//! `occurred_at` in them, so the reader knows such revisions ([`View::is_late`]), and counts the link's touches of the
+//! `occurred_at` in them and before, so the reader knows such revisions ([`View::is_late`]), and counts the link's touches of the
 //! days from E to that latest one by one. Stretches that an `as_of` does not know do no harm: both sides have one label.
 //!
 //! `rollup_quarters` has no stretches: its channel is the link's as it was known when the cell was made. It is read only
@@ -41,7 +46,7 @@
 //! # Recovery
 //!
 //! Cells can always be made again from the touches. A database from before the rollups, and one whose
-//! `reporting.zone` was changed ([`adopt_zone`]), has none until the next time that touches are written; then all are
+//! `reporting.zone` or zone data were changed ([`adopt_zone`]), has none until the next time that touches are written; then all are
 //! counted into one epoch. Until then, and for an `as_of` before that epoch, reports count the touches.
 
 mod cells;
@@ -58,7 +63,7 @@ pub use state::adopt_zone;
 
 use cells::Cells;
 use rows::{Counted, Which, pages};
-use state::{Epoch, State};
+use state::{Epoch, Span, State};
 
 use super::touches::{NewTouch, Reclassified, class_code};
 use super::{Conn, StoreError, bytes};
@@ -95,22 +100,33 @@ impl Loading {
     pub(super) fn finish(mut self, conn: &mut Conn, list: &[NewTouch<'_>], stored: usize) -> Result<(), StoreError> {
         let Some(zone) = self.state.zone.clone().filter(|_| stored > 0) else { return Ok(()) };
         if !self.state.is_built {
-            return build(conn, &zone, self.at);
+            return build(conn, self.state, zone, self.at);
         }
         if let Some(batch) = self.batch {
             return self.count_import(conn, zone, batch);
         }
-        if self.state.open_rows == 0 {
-            self.state.opened_at = self.at;
+        let Some(span) = span_of(list) else { return Ok(()) };
+        if !self.state.fits(&span, self.at) {
+            close(conn, &mut self.state, &zone, self.at.plus_ms(-1), self.at)?;
         }
-        self.state.open_rows = self.state.open_rows.saturating_add(i64::try_from(stored).unwrap_or(i64::MAX));
-        for touch in list {
-            self.state.widen(touch.id.0.as_bytes());
+        if !self.state.fits(&span, self.at) {
+            return self.count_scattered(conn, zone, list);
         }
+        self.state.gather(&span, stored, self.at);
         if self.state.open_rows >= EPOCH_TOUCHES || self.at.0 - self.state.opened_at.0 >= EPOCH_MS {
             return close(conn, &mut self.state, &zone, self.at, self.at);
         }
         self.state.write(conn)
+    }
+
+    /// Counts touches that lie too far apart to gather into an epoch of one instant, by their ids.
+    fn count_scattered(mut self, conn: &mut Conn, zone: Zone, list: &[NewTouch<'_>]) -> Result<(), StoreError> {
+        let mut cells = Cells::new(zone);
+        let mut ids: Vec<Vec<u8>> = list.iter().map(|t| bytes(t.id.0)).collect();
+        ids.sort_unstable();
+        let which = Which::New { ids: &ids, at: self.at };
+        pages(conn, &which, self.at, &mut |conn, rows| cells.add(conn, &rows, 1))?;
+        add_epoch(conn, &mut self.state, cells, self.at)
     }
 
     fn count_import(mut self, conn: &mut Conn, zone: Zone, batch: BatchId) -> Result<(), StoreError> {
@@ -119,6 +135,11 @@ impl Loading {
         pages(conn, &Which::Batch(&batch), self.at, &mut |conn, rows| cells.add(conn, &rows, 1))?;
         add_epoch(conn, &mut self.state, cells, self.at)
     }
+}
+
+fn span_of(list: &[NewTouch<'_>]) -> Option<Span> {
+    let ids = || list.iter().map(|t| t.id.0);
+    Some(Span { from: bytes(ids().min()?), to: bytes(ids().max()?) })
 }
 
 /// Makes cells of the open epoch, if it has touches, and ends it at `closed_at`.
@@ -151,7 +172,7 @@ fn add_epoch(conn: &mut Conn, state: &mut State, cells: Cells, at: UtcMillis) ->
 }
 
 /// Counts everything that is stored into one epoch, as it stands.
-fn build(conn: &mut Conn, zone: &Zone, at: UtcMillis) -> Result<(), StoreError> {
+fn build(conn: &mut Conn, state: State, zone: Zone, at: UtcMillis) -> Result<(), StoreError> {
     let mut cells = Cells::new(zone.clone());
     pages(conn, &Which::All, at, &mut |conn, rows| cells.add(conn, &rows, 1))?;
     tracing::info!(touches = cells.touches, zone = zone.name(), "rollups built from the touches");
@@ -160,7 +181,8 @@ fn build(conn: &mut Conn, zone: &Zone, at: UtcMillis) -> Result<(), StoreError> 
         Epoch { closed_at: at, made_at: at, latest_at: cells.latest, touches: cells.touches, ids: Some((least, most)) };
     let id = epoch.add(conn)?;
     cells.write(conn, id)?;
-    State { zone: Some(zone.clone()), is_built: true, closed_at: at, ..State::default() }.write(conn)
+    State { zone: Some(zone), zone_data: state.zone_data, is_built: true, closed_at: at, ..State::default() }
+        .write(conn)
 }
 
 /// Takes the touches of an import back that are not void yet. Call it before they are voided at `at`.

@@ -32,17 +32,16 @@ pub struct View {
     closed_at: UtcMillis,
     /// Ids of the touches behind it, both ends in.
     behind: Option<(Vec<u8>, Vec<u8>)>,
-    /// Of each epoch that is seen: when its cells were made, and the latest `occurred_at` in them or before.
-    made: Vec<(UtcMillis, UtcMillis)>,
+    /// Revisions that were recorded after touches of their time had been rolled up, by when they were recorded and from
+    /// when they hold: the latest `occurred_at` in the cells made before.
+    late: HashMap<(UtcMillis, UtcMillis), UtcMillis>,
 }
 
 impl View {
-    /// Whether a revision that holds from `effective_from` on was recorded after touches of then or later had been
+    /// Whether a link's revision that holds from `effective_from` on was recorded after touches of then or later had been
     /// rolled up: up to which `occurred_at` the cells then do not know it.
     pub fn is_late(&self, recorded_at: UtcMillis, effective_from: UtcMillis) -> Option<UtcMillis> {
-        let before = self.made.partition_point(|(made_at, _)| *made_at < recorded_at);
-        let (_, latest) = self.made.get(before.checked_sub(1)?)?;
-        (*latest >= effective_from).then_some(*latest)
+        self.late.get(&(recorded_at, effective_from)).copied()
     }
 }
 
@@ -80,31 +79,52 @@ pub struct Single {
     pub campaign: Option<CampaignId>,
 }
 
-type EpochRow = (i32, i64, i64, i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
-
 /// What an `as_of` sees; `None` where touches must be counted: there are no rollups yet, or not for so early an `as_of`.
 pub fn view(conn: &mut Conn, as_of: UtcMillis) -> Result<Option<View>, StoreError> {
     use rollup_epochs as t;
     let state = State::read(conn)?;
     let Some(zone) = state.zone.filter(|_| state.is_built) else { return Ok(None) };
-    let rows: Vec<EpochRow> = on!(conn, c => t::table.order(t::id)
-        .select((t::id, t::closed_at, t::made_at, t::latest_at, t::touches, t::from_id, t::to_id)).load(c))?;
-    let open = state.open_from.zip(state.open_to);
-    let mut view = View { zone, as_of, epoch: 0, closed_at: UtcMillis(0), behind: open, made: Vec::new() };
-    let mut latest = UtcMillis(i64::MIN);
-    for (id, closed_at, made_at, latest_at, touches, from_id, to_id) in rows {
-        if closed_at > as_of.0 {
-            if touches > TAIL_MAX {
-                return Ok(None);
-            }
-            view.behind = from_id.zip(to_id);
-            break;
-        }
-        (view.epoch, view.closed_at) = (id, UtcMillis(closed_at));
-        latest = latest.max(UtcMillis(latest_at));
-        view.made.push((UtcMillis(made_at), latest));
-    }
-    Ok(Some(view))
+    let last: Option<(i32, i64)> = on!(conn, c => t::table.filter(t::closed_at.le(as_of.0)).order(t::closed_at.desc())
+        .select((t::id, t::closed_at)).first(c).optional())?;
+    type Next = (i64, Option<Vec<u8>>, Option<Vec<u8>>);
+    let next: Option<Next> = on!(conn, c => t::table.filter(t::closed_at.gt(as_of.0)).order(t::closed_at)
+        .select((t::touches, t::from_id, t::to_id)).first(c).optional())?;
+    let behind = match next {
+        None => state.open_from.zip(state.open_to),
+        // Of an epoch of one instant, nothing is seen before it.
+        Some((touches, from, to)) => match from.zip(to) {
+            Some(_) if touches > TAIL_MAX => return Ok(None),
+            ids => ids,
+        },
+    };
+    let (epoch, closed_at) = last.unwrap_or((0, 0));
+    let late = late_revisions(conn, as_of)?;
+    Ok(Some(View { zone, as_of, epoch, closed_at: UtcMillis(closed_at), behind, late }))
+}
+
+#[derive(QueryableByName)]
+struct LateRow {
+    #[diesel(sql_type = BigInt)]
+    recorded_at: i64,
+    #[diesel(sql_type = BigInt)]
+    effective_from: i64,
+    #[diesel(sql_type = BigInt)]
+    latest_at: i64,
+}
+
+/// For each revision of a link that an `as_of` sees, the last epoch made before it, if that counts touches of its time.
+/// What was made before such a revision was closed before it, so the `as_of` sees it too.
+fn late_revisions(conn: &mut Conn, as_of: UtcMillis) -> Result<HashMap<(UtcMillis, UtcMillis), UtcMillis>, StoreError> {
+    let query = format!(
+        "SELECT recorded_at, effective_from, latest_at FROM (SELECT r.recorded_at, r.effective_from, \
+         (SELECT e.latest_at FROM rollup_epochs e WHERE e.made_at < r.recorded_at \
+         ORDER BY e.made_at DESC, e.id DESC LIMIT 1) AS latest_at \
+         FROM link_revisions r WHERE r.recorded_at <= {}) AS before WHERE latest_at >= effective_from",
+        as_of.0
+    );
+    let rows: Vec<LateRow> = on!(conn, c => diesel::sql_query(query).load(c))?;
+    let late = |r: LateRow| ((UtcMillis(r.recorded_at), UtcMillis(r.effective_from)), UtcMillis(r.latest_at));
+    Ok(rows.into_iter().map(late).collect())
 }
 
 type CellRow = (i32, i16, i64, i32, i32, i64, i64);

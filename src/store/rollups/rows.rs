@@ -40,6 +40,8 @@ pub(super) enum Which<'a> {
     Batch(&'a [u8]),
     /// These.
     Ids(&'a [Vec<u8>]),
+    /// Those of these that were recorded at a time: the rest was stored before.
+    New { ids: &'a [Vec<u8>], at: UtcMillis },
     /// All.
     All,
 }
@@ -64,9 +66,15 @@ pub(super) fn pages(
     as_of: UtcMillis,
     each: &mut Each<'_>,
 ) -> Result<(), StoreError> {
-    if let Which::Ids(ids) = which {
+    let by_id = match which {
+        Which::Ids(ids) => Some((ids, UtcMillis(i64::MIN))),
+        Which::New { ids, at } => Some((ids, *at)),
+        _ => None,
+    };
+    if let Some((ids, since)) = by_id {
         for chunk in ids.chunks(ROWS_PER_STATEMENT) {
-            let rows = on!(conn, c => visible!(as_of).filter(touches::id.eq_any(chunk)).load(c))?;
+            let rows = on!(conn, c => visible!(as_of)
+                .filter(touches::id.eq_any(chunk)).filter(touches::recorded_at.ge(since.0)).load(c))?;
             each_with_classes(conn, rows, as_of, each)?;
         }
         return Ok(());
@@ -74,7 +82,7 @@ pub(super) fn pages(
     // One lower bound: of two, SQLite may search by the one that begins at the first row of the table.
     let mut lower: Vec<u8> = match which {
         Which::Recorded { ids: (from, _), .. } | Which::Link { ids: (from, _), .. } => from.to_vec(),
-        Which::Batch(_) | Which::Ids(_) | Which::All => Vec::new(),
+        _ => Vec::new(),
     };
     loop {
         let rows: Vec<Counted> = on!(conn, c => {
@@ -86,7 +94,7 @@ pub(super) fn pages(
                 Which::Link { link, ids: (_, to) } => query
                     .filter(touches::id.lt(*to)).filter(touches::link_id.eq(*link)),
                 Which::Batch(batch) => query.filter(touches::batch_id.eq(*batch)),
-                Which::All | Which::Ids(_) => query,
+                Which::All | Which::Ids(_) | Which::New { .. } => query,
             };
             query.load(c)
         })?;
