@@ -25,7 +25,7 @@ pub(super) struct Reclassify {
     /// Last day, included, or a time, not included; everything from --from on if not given
     #[arg(long, value_name = "DAY|TIME")]
     to: Option<String>,
-    /// TOML file with a [classification] section to try; the configuration's own rules if not given
+    /// TOML file with a `classification` section to try; the configuration's own rules if not given
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     /// Record the new classes; without it nothing is written

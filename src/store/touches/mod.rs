@@ -4,7 +4,7 @@
 //! millisecond, so that the table and its indexes append; one statement for many rows, prepared once (SQLite) or
 //! `COPY` into a temporary table (PostgreSQL); words that repeat as numbers of the dictionary, remembered across
 //! batches; small codes for kind and class. The id also serves ranges of time, so there is no index of times:
-//! [`id_floor`].
+//! `id_floor`.
 
 mod again;
 mod classes;

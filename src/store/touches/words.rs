@@ -37,7 +37,7 @@ impl Words {
         lacking.into_iter().map(str::to_owned).collect()
     }
 
-    /// Remembers what [`numbers_of`] answered, once it is committed.
+    /// Remembers what `numbers_of` answered, once it is committed.
     pub fn remember(&mut self, numbers: Vec<(String, i32)>) {
         if self.numbers.len() + numbers.len() > REMEMBERED_MAX {
             self.numbers.clear();
