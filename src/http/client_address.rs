@@ -2,20 +2,22 @@
 
 use std::net::IpAddr;
 
-use actix_web::HttpRequest;
+use actix_http::RequestHead;
 
 /// The client's address, for limits and for the journal; no table and no log has it (invariant 8).
 ///
 /// `X-Forwarded-For` counts only from a trusted proxy, read from the right: the first address that is no trusted
 /// proxy is the client. Anything further left is the client's own word.
-pub(super) fn client_address(request: &HttpRequest, trusted: &[IpAddr]) -> Option<IpAddr> {
-    let peer = request.peer_addr()?.ip();
-    let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|v| v.to_str().ok());
+pub(super) fn client_address(head: &RequestHead, trusted: &[IpAddr]) -> Option<IpAddr> {
+    let peer = head.peer_addr?.ip();
+    if trusted.is_empty() {
+        return Some(peer);
+    }
+    let forwarded = head.headers().get_all("x-forwarded-for").filter_map(|v| v.to_str().ok());
     Some(resolve(peer, &forwarded.collect::<Vec<_>>().join(","), trusted))
 }
 
-/// [`client_address`] of a peer and what was forwarded.
-pub(super) fn resolve(peer: IpAddr, forwarded: &str, trusted: &[IpAddr]) -> IpAddr {
+fn resolve(peer: IpAddr, forwarded: &str, trusted: &[IpAddr]) -> IpAddr {
     let mut address = peer;
     for hop in forwarded.rsplit(',') {
         if !trusted.contains(&address) {

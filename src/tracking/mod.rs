@@ -2,7 +2,7 @@
 //!
 //! The way of a click: [`redirect::decide`] looks the slug up in a [`link_table::LinkTable`]
 //! and builds the answer and its record from values alone; the record goes into the
-//! [`journal`] with one `write`; the answer is sent; the [`writer`] thread reads the journal
+//! [`journal`], with one `write` for all that are ready at that moment; the answer is sent; the [`writer`] thread reads the journal
 //! in batches and hands them to a sink that `app` binds to the store, which
 //! classifies them by [`classify`] and commits them.
 //!

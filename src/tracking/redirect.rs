@@ -7,18 +7,16 @@
 //! site's own measurement (invariant 8).
 
 use super::facts::{Client, PrivacyPolicy, Random, network_ids};
-use super::link_table::LinkTable;
+use super::link_table::LinkView;
 use crate::domain::destination::Target;
 use crate::domain::ids::{TouchId, VisitorId};
 use crate::domain::link::LinkState;
 use crate::domain::time::UtcMillis;
 use crate::domain::touch::{RecordKind, TouchRecord};
 
-/// A request for `/{slug}`.
+/// A request for a link.
 #[derive(Debug, Clone, Copy)]
 pub struct RedirectRequest<'a> {
-    /// The path segment, percent-decoded.
-    pub slug: &'a str,
     /// The raw query, without `?`; may be empty.
     pub query: &'a str,
     /// The headers.
@@ -35,8 +33,6 @@ pub enum RedirectAnswer<'t, 'a> {
     Archived,
     /// The link's time is over.
     Expired,
-    /// There is no such link in the table.
-    Unknown,
 }
 
 /// A redirect and its record.
@@ -50,15 +46,14 @@ pub struct Found<'t, 'a> {
     pub set_visitor: Option<VisitorId>,
 }
 
-/// Decides what a request is answered.
+/// Decides what a request for a link is answered.
 pub fn decide<'t, 'a>(
     request: &RedirectRequest<'a>,
-    table: &'t LinkTable,
+    link: &LinkView<'t>,
     policy: PrivacyPolicy,
     now: UtcMillis,
     random: Random,
 ) -> RedirectAnswer<'t, 'a> {
-    let Some(link) = table.find(request.slug) else { return RedirectAnswer::Unknown };
     match link.state(now) {
         LinkState::Archived => return RedirectAnswer::Archived,
         LinkState::Expired => return RedirectAnswer::Expired,
@@ -84,8 +79,8 @@ pub fn decide<'t, 'a>(
 mod tests {
     use super::super::facts::CookiePolicy;
     use super::super::facts::tests::browser;
-    use super::super::link_table::LinkRow;
     use super::super::link_table::tests::{row, table};
+    use super::super::link_table::{LinkRow, LinkTable};
     use super::*;
     use crate::domain::ids::LinkId;
 
@@ -98,13 +93,9 @@ mod tests {
         table(&[row("spring", 1), archived, LinkRow { expires_at: Some(NOW), ..row("late", 3) }])
     }
 
-    fn decided<'t, 'a>(
-        table: &'t LinkTable,
-        slug: &'a str,
-        query: &'a str,
-        client: Client<'a>,
-    ) -> RedirectAnswer<'t, 'a> {
-        decide(&RedirectRequest { slug, query, client }, table, PrivacyPolicy::default(), NOW, RANDOM)
+    fn decided<'t, 'a>(table: &'t LinkTable, slug: &str, query: &'a str, client: Client<'a>) -> RedirectAnswer<'t, 'a> {
+        let link = table.find(slug).expect("link");
+        decide(&RedirectRequest { query, client }, &link, PrivacyPolicy::default(), NOW, RANDOM)
     }
 
     /// A redirect that went through: location, record, cookie.
@@ -133,7 +124,6 @@ mod tests {
     #[test]
     fn what_does_not_redirect_says_why() {
         let table = some_links();
-        assert_eq!(decided(&table, "nothing", "", browser()), RedirectAnswer::Unknown);
         assert_eq!(decided(&table, "OLD", "", browser()), RedirectAnswer::Archived);
         assert_eq!(decided(&table, "late", "", browser()), RedirectAnswer::Expired);
     }
@@ -148,10 +138,10 @@ mod tests {
             assert!(record.network_ids.is_empty());
             assert!(location.contains(&format!("hw_id={}", record.id)), "the click id stays");
         }
-        let request = RedirectRequest { slug: "spring", query: "", client: Client { dnt: true, ..browser() } };
+        let request = RedirectRequest { query: "", client: Client { dnt: true, ..browser() } };
         let table = some_links();
         let lax = PrivacyPolicy { honours_gpc: true, honours_dnt: false };
-        match decide(&request, &table, lax, NOW, RANDOM) {
+        match decide(&request, &table.find("spring").expect("link"), lax, NOW, RANDOM) {
             RedirectAnswer::Found(f) => assert!(!f.record.private && f.set_visitor.is_some()),
             other => panic!("{other:?}"),
         }

@@ -5,8 +5,25 @@ use headwater::jobs::edit_links::{self, LinkDraft};
 use headwater::store::labels::Author;
 use serde_json::json;
 
-use crate::support::binary;
 use crate::support::client::Reply;
+use crate::support::{TestApp, binary};
+
+/// A link, through the database alone, as another node makes it.
+fn make_elsewhere(app: &TestApp, slug: &str) {
+    let draft = LinkDraft {
+        slug: Some(slug.into()),
+        destination: "https://example.com/".into(),
+        channel: "linkedin-organic".into(),
+        campaign: None,
+        post: None,
+        title: String::new(),
+        tags: Vec::new(),
+        passes_query: true,
+        expires_at: None,
+    };
+    let author = Author { name: "another node".into(), now: app.clock.now() };
+    app.state().db.write_now(|conn| edit_links::create(conn, &draft, "hw_id", &author)).expect("link");
+}
 
 on_both! {
     fn a_link_is_made_listed_edited_and_archived(app) {
@@ -105,11 +122,7 @@ on_both! {
         app.link("here");
         assert_eq!(app.client.browse("/there").status, 404);
         for slug in ["elsewhere-1", "elsewhere-2"] {
-            let draft = LinkDraft { slug: Some(slug.into()), destination: "https://example.com/".into(),
-                channel: "linkedin-organic".into(), campaign: None, post: None, title: String::new(), tags: Vec::new(),
-                passes_query: true, expires_at: None };
-            let author = Author { name: "another node".into(), now: app.clock.now() };
-            app.state().db.write_now(|conn| edit_links::create(conn, &draft, "hw_id", &author)).expect("link");
+            make_elsewhere(&app, slug);
             let reply = app.client.browse(&format!("/{slug}?a=1"));
             assert_eq!(reply.status, 302);
             assert!(reply.header("location").starts_with("https://example.com/?utm_source=linkedin&utm_medium=social&hw_id="));
@@ -117,6 +130,26 @@ on_both! {
         app.settle();
         let counted = app.client.get("/metrics").text;
         assert!(counted.contains("headwater_touches_stored_total 2"), "what came by the long way is recorded as well: {counted}");
+    }
+
+    /// Whoever of them looks at the database, and whatever the poller does meanwhile.
+    fn all_who_click_a_new_link_at_once_are_redirected(app) {
+        app.link("here");
+        for round in 0..5 {
+            let slug = format!("new-{round}");
+            make_elsewhere(&app, &slug);
+            let ready = std::sync::Barrier::new(12);
+            std::thread::scope(|scope| {
+                let ask = || {
+                    ready.wait();
+                    app.client.browse(&format!("/{slug}")).status
+                };
+                let asked: Vec<_> = (0..12).map(|_| scope.spawn(ask)).collect();
+                for answered in asked {
+                    assert_eq!(answered.join().expect("thread"), 302);
+                }
+            });
+        }
     }
 
     fn the_front_answers_links_and_leaves_the_rest_to_the_routes(app) {

@@ -148,7 +148,7 @@ fn allowed_origin(request: &HttpRequest, state: &State) -> Option<String> {
 
 fn admit(request: &HttpRequest, state: &State) -> Result<(), u64> {
     let address =
-        client_address(request, &state.config.server.trusted_proxies).map(|a| a.to_string()).unwrap_or_default();
+        client_address(request.head(), &state.config.server.trusted_proxies).map(|a| a.to_string()).unwrap_or_default();
     state
         .collect_limit
         .check_key(&address)

@@ -110,17 +110,18 @@ impl<S> Front<S> {
     }
 
     fn redirect(&self, request: &Request, slug: &str) -> Option<Answer> {
-        let query = request.uri().query().unwrap_or("");
-        let asked = RedirectRequest { slug, query, client: request::client(request.head(), &self.state) };
         let table = self.state.links.table();
-        let policy = self.state.privacy();
-        match redirect::decide(&asked, &table, policy, self.state.clock.now(), random()) {
+        // Before anything is read: what is no link is the routes' business.
+        let link = table.find(slug)?;
+        let query = request.uri().query().unwrap_or("");
+        let asked = RedirectRequest { query, client: request::client(request.head(), &self.state) };
+        match redirect::decide(&asked, &link, self.state.privacy(), self.state.clock.now(), random()) {
             RedirectAnswer::Found(found) => {
                 let recorded = self.turn.record(&found.record);
                 let response = answer::redirect(&found, query, self.state.is_https());
                 Some(Answer::Recorded(recorded, Some(response)))
             }
-            RedirectAnswer::Unknown | RedirectAnswer::Archived | RedirectAnswer::Expired => None,
+            RedirectAnswer::Archived | RedirectAnswer::Expired => None,
         }
     }
 

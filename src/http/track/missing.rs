@@ -26,7 +26,7 @@ use crate::http::state::State;
 use crate::tracking::redirect::{self, RedirectAnswer, RedirectRequest};
 
 /// Looks at the database for missing slugs, of all workers together.
-const LOOKS_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).expect("is not 0");
+const LOOKS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 /// Longest wait for one, in milliseconds.
 const LOOK_MS: u64 = 250;
 /// How long an unknown slug stays unknown without another look, in milliseconds.
@@ -109,30 +109,17 @@ pub(in crate::http) async fn redirect(request: HttpRequest, state: Data<State>, 
 
 /// The answer of a link that the table knows.
 async fn answer_known(request: &HttpRequest, slug: &str, state: &State, turn: &Rc<Turn>) -> Option<HttpResponse> {
-    let asked = RedirectRequest { slug, query: request.query_string(), client: request::client(request.head(), state) };
+    let gone = |title: &str, hint: &str| Some(nowhere(state, StatusCode::GONE, title, hint));
     let (recorded, response) = {
         let table = state.links.table();
-        match redirect::decide(&asked, &table, state.privacy(), state.clock.now(), random()) {
+        let link = table.find(slug)?;
+        let asked = RedirectRequest { query: request.query_string(), client: request::client(request.head(), state) };
+        match redirect::decide(&asked, &link, state.privacy(), state.clock.now(), random()) {
             RedirectAnswer::Found(found) => {
                 (turn.record(&found.record), answer::redirect(&found, asked.query, state.is_https()))
             }
-            RedirectAnswer::Unknown => return None,
-            RedirectAnswer::Archived => {
-                return Some(nowhere(
-                    state,
-                    StatusCode::GONE,
-                    "This link has been taken down",
-                    "Its owner has archived it.",
-                ));
-            }
-            RedirectAnswer::Expired => {
-                return Some(nowhere(
-                    state,
-                    StatusCode::GONE,
-                    "This link has expired",
-                    "Its owner set an end that has passed.",
-                ));
-            }
+            RedirectAnswer::Archived => return gone("This link has been taken down", "Its owner has archived it."),
+            RedirectAnswer::Expired => return gone("This link has expired", "Its owner set an end that has passed."),
         }
     };
     recorded.await;

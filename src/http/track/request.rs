@@ -4,7 +4,7 @@ use actix_http::RequestHead;
 use actix_http::header::{HeaderMap, HeaderValue};
 use actix_web::http::Method;
 
-use crate::http::client_address::resolve;
+use crate::http::client_address::client_address;
 use crate::http::state::State;
 use crate::tracking::facts::{Client, Random};
 
@@ -24,7 +24,7 @@ pub(super) fn client<'a>(head: &'a RequestHead, state: &State) -> Client<'a> {
     let mut client = Client {
         user_agent: None,
         referrer: None,
-        address: address(head, state),
+        address: client_address(head, &state.config.server.trusted_proxies),
         head: head.method == Method::HEAD,
         gpc: false,
         dnt: false,
@@ -51,16 +51,6 @@ pub(super) fn client<'a>(head: &'a RequestHead, state: &State) -> Client<'a> {
         }
     }
     client
-}
-
-fn address(head: &RequestHead, state: &State) -> Option<std::net::IpAddr> {
-    let peer = head.peer_addr?.ip();
-    let trusted = &state.config.server.trusted_proxies;
-    if trusted.is_empty() {
-        return Some(peer);
-    }
-    let forwarded: Vec<&str> = head.headers().get_all("x-forwarded-for").filter_map(text).collect();
-    Some(resolve(peer, &forwarded.join(","), trusted))
 }
 
 /// A header's text, if it has one.

@@ -161,7 +161,7 @@ fn local(next: &str) -> &str {
 
 fn admit(request: &HttpRequest, state: &State) -> Result<(), PageError> {
     let address =
-        client_address(request, &state.config.server.trusted_proxies).map(|a| a.to_string()).unwrap_or_default();
+        client_address(request.head(), &state.config.server.trusted_proxies).map(|a| a.to_string()).unwrap_or_default();
     state.sign_in_limit.check_key(&address).map_err(|until| {
         let seconds = until.wait_time_from(DefaultClock::default().now()).as_secs() + 1;
         Problem::too_many(seconds).into()

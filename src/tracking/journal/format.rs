@@ -202,6 +202,50 @@ mod tests {
         assert_eq!(SegmentHeader::decode(&newer, 7), Err(HeaderFault::Newer(2)));
     }
 
+    /// Fails to encode after some bytes.
+    struct Stubborn;
+
+    impl Serialize for Stubborn {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::{Error as _, SerializeSeq as _};
+            serializer.serialize_seq(Some(1))?.serialize_element("some")?;
+            Err(S::Error::custom("no more"))
+        }
+    }
+
+    impl<'de> serde::Deserialize<'de> for Stubborn {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Ok(Self)
+        }
+    }
+
+    impl Record for Stubborn {
+        const KIND: u8 = 202;
+
+        fn without_personal_data(self) -> Self {
+            self
+        }
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_encoded_leaves_the_others_as_they_are() {
+        let mut frames = Frames::default();
+        let touch = crate::domain::touch::TouchRecord {
+            id: crate::domain::ids::TouchId::new(UtcMillis(1), [1; 10]),
+            occurred_at: UtcMillis(1),
+            kind: crate::domain::touch::RecordKind::View { link: None },
+            visitor: None,
+            private: false,
+            client: crate::domain::touch::ClientFacts::default(),
+            network_ids: Vec::new(),
+        };
+        frames.push(&touch).expect("encode");
+        let before = frames.bytes.clone();
+        assert!(matches!(frames.push(&Stubborn), Err(AppendError::Encode(_))));
+        assert_eq!((frames.count(), &frames.bytes), (1, &before));
+        assert!(is_intact(&frames.bytes));
+    }
+
     #[test]
     fn a_length_outside_the_bounds_is_implausible() {
         assert_eq!(plausible_len(&0_u32.to_le_bytes()), None);

@@ -257,7 +257,7 @@ impl Log {
         path_of(&self.options.dir, number)
     }
 
-    // A panic while a lock is held would have to come from the allocator; the state is whole even then.
+    // Nothing between the changes of a tail can panic but the allocator, so one that a panic left is whole.
     pub(super) fn tail(&self) -> MutexGuard<'_, Tail> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }

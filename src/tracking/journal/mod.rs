@@ -30,19 +30,21 @@
 //!
 //! # Operation
 //!
-//! `append` encodes outside the lock into a buffer of its thread, then does one `write` under a
-//! short mutex and moves the segment's published end. The reader reads up to that end without the
-//! mutex, so it never sees half a record. A segment ends at its size, at its age once it is
-//! loaded, or at any write error: a file in an unknown state is never appended to, and the record
-//! is written once more to a fresh one. The reader moves the checkpoint after the commit and
-//! deletes segments that are loaded to their ends.
+//! Who appends encodes any number of records into [`Frames`] of its own, outside the lock; `append_frames`
+//! then does one `write` under a short mutex and moves the segment's published end. The reader reads
+//! up to that end without the mutex, so it never sees half a record. A segment ends at its size, at its
+//! age once it is loaded, or at any error: a file in an unknown state is never appended to, and
+//! the records are written once more to a fresh one. The same holds for a failed `fdatasync`
+//! (module `sync`). The reader moves the checkpoint after the commit and deletes segments that
+//! are loaded to their ends. Module `budget` tells the operator when the database falls behind.
 //!
 //! # Recovery
 //!
-//! Old segments are never appended to. Opening walks what lies behind the checkpoint and counts
-//! it: an incomplete record at the end is a *torn tail*; a record whose checksum fails is passed
-//! over when a record header follows it; otherwise the rest of that segment is unreadable and goes
-//! to quarantine. A missing or damaged checkpoint means reading everything again. A segment of a
+//! Old segments are never appended to. Opening walks what lies behind the checkpoint, counts it, and
+//! syncs it, as the process before may have been killed ahead of its sync. An incomplete record at the
+//! end is a *torn tail*. Where bytes are no record, the next one whose checksum holds is sought,
+//! also behind a damaged length; what lies between goes to quarantine: by name if it can still be
+//! read, else as it is. A missing or damaged checkpoint means reading everything again. A segment of a
 //! newer format refuses to open, as loading half of it would be worse than not starting.
 
 mod budget;
@@ -260,18 +262,6 @@ impl Journal {
         appended
     }
 
-    /// Appends one record, as [`Journal::append_frames`] does.
-    pub fn append<R: Record>(&self, record: &R) -> Result<Position, AppendError> {
-        let mut frames = Frames::default();
-        match frames.push(record) {
-            Ok(()) => self.append_frames(&mut frames),
-            Err(why) => {
-                self.count_unrecorded(1);
-                Err(why)
-            }
-        }
-    }
-
     /// Counts records that never came as far as being appended.
     pub fn count_unrecorded(&self, records: u64) {
         add(&self.log.counters.unrecorded, records);
@@ -295,6 +285,21 @@ impl Journal {
     /// The counters of this journal.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.log.counters
+    }
+}
+
+#[cfg(test)]
+impl Journal {
+    /// Appends one record.
+    pub(in crate::tracking) fn append<R: Record>(&self, record: &R) -> Result<Position, AppendError> {
+        let mut frames = Frames::default();
+        match frames.push(record) {
+            Ok(()) => self.append_frames(&mut frames),
+            Err(why) => {
+                self.count_unrecorded(1);
+                Err(why)
+            }
+        }
     }
 }
 

@@ -124,6 +124,8 @@ struct Script {
     writes: Mutex<Vec<Option<usize>>>,
     failing_syncs: AtomicU64,
     syncs: AtomicU64,
+    /// What happens elsewhere while the next sync is under way.
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 struct Faulty(Arc<Script>);
@@ -155,6 +157,9 @@ impl SegmentFile for FaultyFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.1.syncs.fetch_add(1, Ordering::SeqCst);
+        if let Some(meanwhile) = self.1.meanwhile.lock().expect("script").take() {
+            meanwhile();
+        }
         let failing = self.1.failing_syncs.load(Ordering::SeqCst) > 0;
         if failing {
             self.1.failing_syncs.fetch_sub(1, Ordering::SeqCst);

@@ -180,6 +180,32 @@ fn a_record_of_another_kind_is_put_aside() {
 }
 
 #[test]
+fn a_segment_that_cannot_be_opened_for_a_moment_is_not_passed_over() {
+    let bench = Bench::new();
+    let mut run = bench.open();
+    run.append(0..3);
+    let aside = bench.path("aside");
+    fs::rename(bench.segment(1), &aside).expect("away");
+    let mut out: Vec<Note> = Vec::new();
+    assert!(run.reader.read(9, &mut out).is_err() && run.reader.read(9, &mut out).is_err());
+    fs::rename(&aside, bench.segment(1)).expect("back");
+    assert_eq!(run.load(), [0, 1, 2]);
+    let values = run.counters.values();
+    assert_eq!((values.quarantined, values.pending), (0, 0));
+    assert!(bench.cases().is_empty());
+}
+
+#[test]
+fn numbers_do_not_return_to_what_quarantine_holds() {
+    let bench = Bench::new();
+    drop(bench.open());
+    for kept in ["segment-7-32.bin", "segment-5.seg", "segment-x.bin", "quarantine.jsonl"] {
+        fs::write(bench.path("quarantine").join(kept), "").expect("kept");
+    }
+    assert_eq!(bench.open().append([0])[0].segment, 8);
+}
+
+#[test]
 fn a_segment_that_cannot_be_read_is_taken_out_at_the_third_attempt() {
     let bench = Bench::new();
     let mut run = bench.open();

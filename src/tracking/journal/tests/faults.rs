@@ -97,6 +97,30 @@ fn what_a_failed_sync_left_in_doubt_is_written_to_a_fresh_segment() {
 }
 
 #[test]
+fn what_was_appended_while_a_sync_failed_is_written_again_as_well() {
+    let bench = Bench::new();
+    let script = Arc::new(Script::default());
+    let options = Options { sync: SyncMode::Interval(Duration::from_secs(600)), ..bench.options() };
+    let mut run = bench.try_open(options, Box::new(Faulty(Arc::clone(&script)))).expect("open");
+    run.append([0]);
+    script.failing_syncs.store(1, Ordering::SeqCst);
+    let log = Arc::clone(&run.journal.log);
+    *script.meanwhile.lock().expect("script") = Some(Box::new(move || {
+        let mut frames = Frames::default();
+        frames.push(&note(1)).expect("encode");
+        let at = log.append(&frames).expect("append");
+        // The segment ends before the failure is known.
+        log.seal_number(at.segment);
+    }));
+    run.journal.log.sync_now();
+    let values = run.counters.values();
+    assert_eq!((values.sync_failures, values.journaled, values.rewritten), (1, 2, 2));
+    assert_eq!(script.syncs.load(Ordering::SeqCst), 2, "the failed segment is not synced again");
+    let ids = run.load();
+    assert!(ids.ends_with(&[0, 1]), "both are in the fresh segment: {ids:?}");
+}
+
+#[test]
 fn a_disk_that_syncs_nothing_is_left_alone_until_the_next_sync() {
     let bench = Bench::new();
     let script = Arc::new(Script::default());
