@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::{Duration, Instant};
 
 use super::counters::{Counters, add};
 use super::format::{HEADER_LEN, HeaderFault, SegmentHeader};
@@ -14,15 +15,25 @@ use super::storage::private;
 use super::{OpenError, Position};
 use crate::domain::time::UtcMillis;
 
+/// How long to wait for another process to let go of the journal, and how often to look.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 /// Takes the journal for this process.
 pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join("lock");
     let open = private(OpenOptions::new().write(true).create(true).truncate(false)).open(&path);
     let file = open.map_err(|why| OpenError::io(&path, why))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.to_owned() }),
-        Err(TryLockError::Error(why)) => Err(OpenError::io(&path, why)),
+    let tried = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // A process that a supervisor replaces may be in its last moment; and a child that is just being forked
+            // holds its parent's handles until it runs its own program.
+            Err(TryLockError::WouldBlock) if tried.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { dir: dir.to_owned() }),
+            Err(TryLockError::Error(why)) => return Err(OpenError::io(&path, why)),
+        }
     }
 }
 
