@@ -2,7 +2,6 @@
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
-use crate::domain::attribution::model;
 use crate::reports::cost_per_lead::{COLUMNS, Figures, Report};
 
 /// Writes the shown columns with a totals row, and what the figures depend on below.
@@ -24,7 +23,7 @@ pub fn report(report: &Report) -> String {
         table.add_row(row(r.key.as_str(), &r.figures));
     }
     table.add_row(row("Total", &report.totals));
-    let label = model(&p.model).map_or(p.model.as_str(), |m| m.label());
+    let label = p.model.model().label;
     format!(
         "{table}\n{label}, look-back {} days, {} to {} ({}), money in {}, {} cost. As of {} ({}).\n",
         p.lookback_days,

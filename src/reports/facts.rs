@@ -223,11 +223,13 @@ impl Facts {
             .filter(|t| is_eligible(t))
             .map(|t| {
                 let origin = Origin { link: t.link, channel: t.channel, campaign: t.campaign };
+                let channel = self.labels.channel_of(origin, t.occurred_at);
                 JourneyTouch {
                     id: t.id,
                     at: t.occurred_at,
                     tie: t.external_id.clone().unwrap_or_else(|| t.id.to_string()),
-                    direct: self.labels.is_direct(self.labels.channel_of(origin, t.occurred_at), t.occurred_at),
+                    channel,
+                    direct: self.labels.is_direct(channel, t.occurred_at),
                 }
             })
     }

@@ -1,25 +1,18 @@
 //! First touch.
 
-use super::Model;
 use super::journey::Journey;
+use super::{Method, Model, Settings};
 
 /// All credit to the first eligible touch (Adobe, Mixpanel, Amplitude, Salesforce: the first *in the look-back*).
-pub(super) struct First;
+pub(super) static MODEL: Model = Model {
+    name: "first",
+    label: "First touch",
+    formula: "1 for i = 1",
+    rule: "all credit to the first touch inside the look-back; a shorter look-back may name another touch",
+    settings: &[],
+    method: Method::Parts(parts),
+};
 
-impl Model for First {
-    fn name(&self) -> &'static str {
-        "first"
-    }
-
-    fn label(&self) -> &'static str {
-        "First touch"
-    }
-
-    fn rule(&self) -> &'static str {
-        "all credit to the first touch inside the look-back; a shorter look-back may name another touch"
-    }
-
-    fn parts(&self, journey: &Journey<'_>) -> Vec<u128> {
-        (0..journey.touches.len()).map(|i| u128::from(i == 0)).collect()
-    }
+fn parts(journey: &Journey<'_>, _: &Settings, parts: &mut Vec<u128>) {
+    parts.extend((0..journey.touches.len()).map(|i| u128::from(i == 0)));
 }

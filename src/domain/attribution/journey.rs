@@ -1,6 +1,6 @@
 //! Journeys: a person's eligible touches before one stage event.
 
-use crate::domain::ids::TouchId;
+use crate::domain::ids::{ChannelId, TouchId};
 use crate::domain::time::{DAY_MS, UtcMillis};
 
 /// Default look-back in days.
@@ -17,8 +17,21 @@ pub struct JourneyTouch {
     pub at: UtcMillis,
     /// What orders touches of the same instant: the external id if imported, else the touch id.
     pub tie: String,
+    /// Its channel, if it has one.
+    pub channel: Option<ChannelId>,
     /// Whether its channel is direct traffic.
     pub direct: bool,
+}
+
+/// When the person, or the deal, first entered the stages that stage models weigh; none after the journey's end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Milestones {
+    /// Became a lead.
+    pub lead: Option<UtcMillis>,
+    /// Became an opportunity.
+    pub opportunity: Option<UtcMillis>,
+    /// Became a customer.
+    pub customer: Option<UtcMillis>,
 }
 
 /// Sorts touches as every model expects them, and drops the second copy of a touch that two keys led to.
@@ -34,6 +47,8 @@ pub struct Journey<'a> {
     pub touches: &'a [JourneyTouch],
     /// When the stage event happened.
     pub end: UtcMillis,
+    /// The stages entered by then.
+    pub milestones: Milestones,
 }
 
 impl<'a> Journey<'a> {
@@ -45,7 +60,19 @@ impl<'a> Journey<'a> {
         let begin = end.plus_ms(-lookback_days.saturating_mul(DAY_MS));
         let too_old = touches.partition_point(|t| t.at < begin || after.is_some_and(|a| t.at <= a));
         let in_time = touches.partition_point(|t| t.at <= end);
-        Self { touches: touches.get(too_old..in_time).unwrap_or(&[]), end }
+        Self { touches: touches.get(too_old..in_time).unwrap_or(&[]), end, milestones: Milestones::default() }
+    }
+
+    /// The same journey with what stage models weigh; a stage entered after its end does not count.
+    #[must_use]
+    pub fn with(self, milestones: Milestones) -> Self {
+        let by_end = |at: Option<UtcMillis>| at.filter(|at| *at <= self.end);
+        let milestones = Milestones {
+            lead: by_end(milestones.lead),
+            opportunity: by_end(milestones.opportunity),
+            customer: by_end(milestones.customer),
+        };
+        Self { milestones, ..self }
     }
 
     /// Whether no touch is eligible.
@@ -60,7 +87,13 @@ mod tests {
     use uuid::Uuid;
 
     fn touch(id: u128, at: i64, tie: &str) -> JourneyTouch {
-        JourneyTouch { id: TouchId(Uuid::from_u128(id)), at: UtcMillis(at), tie: tie.into(), direct: false }
+        JourneyTouch {
+            id: TouchId(Uuid::from_u128(id)),
+            at: UtcMillis(at),
+            tie: tie.into(),
+            channel: None,
+            direct: false,
+        }
     }
 
     #[test]

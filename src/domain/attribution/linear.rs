@@ -1,25 +1,18 @@
 //! Linear.
 
-use super::Model;
 use super::journey::Journey;
+use super::{Method, Model, Settings};
 
 /// The same part to every touch, repeats counting each time (`ChannelAttribution`, Matomo, Adobe).
-pub(super) struct Linear;
+pub(super) static MODEL: Model = Model {
+    name: "linear",
+    label: "Linear",
+    formula: "1/n",
+    rule: "the same share to every touch inside the look-back; repeated touches of a channel count each time",
+    settings: &[],
+    method: Method::Parts(parts),
+};
 
-impl Model for Linear {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-
-    fn label(&self) -> &'static str {
-        "Linear"
-    }
-
-    fn rule(&self) -> &'static str {
-        "the same share to every touch inside the look-back; repeated touches of a channel count each time"
-    }
-
-    fn parts(&self, journey: &Journey<'_>) -> Vec<u128> {
-        vec![1; journey.touches.len()]
-    }
+fn parts(journey: &Journey<'_>, _: &Settings, parts: &mut Vec<u128>) {
+    parts.resize(journey.touches.len(), 1);
 }

@@ -4,7 +4,10 @@
 //! turns parts into micro-units and money that sum to the whole. To add a model,
 //! write one file beside `linear.rs` and one line in [`MODELS`]: the API, the CLI,
 //! the pages and their help take it from there.
+//!
+//! People choose models as text: `linear`, or with settings `time_decay:half_life_days=14`.
 
+mod choice;
 pub mod credit;
 mod first;
 pub mod journey;
@@ -12,35 +15,76 @@ mod last;
 mod linear;
 pub mod purchases;
 
+pub use self::choice::{Choice, Setting, Settings};
+
 use self::journey::Journey;
-use super::fault::{Fault, shown};
+use super::fault::Fault;
 
 /// One whole lead or customer, in micro-units.
 pub const ONE_MICRO: i64 = 1_000_000;
 
-/// A rule that divides one stage event among the touches of its journey.
-pub trait Model: Send + Sync {
+/// A registered model: what it is called, how it divides, and everything a reader must know about it.
+#[derive(Debug)]
+pub struct Model {
     /// The name on the wire: `first`.
-    fn name(&self) -> &'static str;
-
+    pub name: &'static str,
     /// The name people read.
-    fn label(&self) -> &'static str;
-
+    pub label: &'static str,
+    /// The weight of touch i, as printed in reports.
+    pub formula: &'static str,
     /// The rule in one sentence, with its edge cases.
-    fn rule(&self) -> &'static str;
+    pub rule: &'static str,
+    /// What may be set, in the order of its values.
+    pub settings: &'static [Setting],
+    /// How it divides.
+    pub method: Method,
+}
 
-    /// One integer part for each touch of a journey that has at least one, in the journey's order.
-    /// Not all may be 0.
-    fn parts(&self, journey: &Journey<'_>) -> Vec<u128>;
+/// How a model divides stage events.
+#[derive(Debug, Clone, Copy)]
+pub enum Method {
+    /// Each stage event among the touches of its journey: appends one integer part for each touch of a journey that
+    /// has at least one, in the journey's order. Not all may be 0. Adds up.
+    Parts(fn(&Journey<'_>, &Settings, &mut Vec<u128>)),
+    /// The whole stage event to every row it touched. Does not add up.
+    Participation,
+    /// All stage events at once among the rows of one dimension, from all paths, converting or not: no touch evidence.
+    Paths(fn(&Settings) -> Box<dyn PathGame>),
+    /// The stage event to what the person said, beside what was tracked.
+    SelfReported,
+}
+
+/// An aggregate model in the making: takes paths one by one, keeps counts, and answers one share per token.
+pub trait PathGame: Send {
+    /// Adds `conversions` converting and `nulls` other journeys that went along `path`, a sequence of tokens
+    /// `0..n` (rows of one dimension) in time. The path is not empty.
+    fn add(&mut self, path: &[u32], conversions: u64, nulls: u64);
+
+    /// Solves; `accepts_below_floor` overrides the data floor, which is then told in the answer.
+    fn solve(&self, accepts_below_floor: bool) -> Result<PathShares, Fault>;
+}
+
+/// What an aggregate model found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PathShares {
+    /// The floor that the data does not reach, where the caller accepted that: a sentence.
+    pub below_floor: Option<String>,
+    /// The probability that a journey converts.
+    pub conversion_rate: f64,
+    /// By token; only those that some path held.
+    pub shares: Vec<PathShare>,
+}
+
+/// One token's share.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PathShare {
+    /// Which row.
+    pub token: u32,
+    /// What it is made of: the removal effect of a chain, the value phi of a game.
+    pub effect: f64,
+    /// Its part of all stage events with a path; the shares of an answer sum to 1 or, without conversions, to 0.
+    pub share: f64,
 }
 
 /// Every model, in the order of the pages.
-pub static MODELS: &[&dyn Model] = &[&first::First, &last::Last, &linear::Linear];
-
-/// The model of a wire name.
-pub fn model(name: &str) -> Result<&'static dyn Model, Fault> {
-    MODELS.iter().find(|m| m.name() == name).copied().ok_or_else(|| {
-        let names: Vec<&str> = MODELS.iter().map(|m| m.name()).collect();
-        Fault::new("model", "model-unknown", format!("{} is no model; use one of {}", shown(name), names.join(", ")))
-    })
-}
+pub static MODELS: &[&Model] = &[&first::MODEL, &last::MODEL, &linear::MODEL];

@@ -6,7 +6,7 @@
 //! share(refunded before) by the sale's parts, so that a fully refunded sale is
 //! zero in every row. A refund that finds no sale stays visible as unmatched.
 
-use super::Model;
+use super::Choice;
 use super::credit::allocate;
 use super::journey::{Journey, JourneyTouch};
 use crate::domain::ids::{StageEventId, TouchId};
@@ -73,19 +73,23 @@ pub trait Book {
 pub fn divide<'a>(
     events: &[&'a StageEvent],
     book: &dyn Book,
-    model: &dyn Model,
+    model: &Choice,
     lookback_days: i64,
 ) -> (Vec<Purchase<'a>>, Vec<Refund<'a>>) {
     let mut ordered: Vec<&StageEvent> = events.to_vec();
     ordered.sort_by_key(|e| (e.occurred_at, e.id));
     let mut purchases: Vec<Purchase<'a>> = Vec::new();
+    let mut parts = Vec::new();
     for event in ordered.iter().filter(|e| e.stage.is_purchase()) {
         let previous = purchases.last();
         let after = previous.map(|p| p.event.occurred_at);
         let journey = Journey::cut(book.touches_of(event), event.occurred_at, lookback_days, after);
         let (parts, inherited) = match previous {
             Some(before) if journey.is_empty() => (before.parts.clone(), !before.parts.is_empty()),
-            _ => (journey.touches.iter().map(|t| t.id).zip(model.parts(&journey)).collect(), false),
+            _ => {
+                model.parts(&journey, &mut parts);
+                (journey.touches.iter().map(|t| t.id).zip(parts.iter().copied()).collect(), false)
+            }
         };
         let revenue_minor = event.value.filter(|_| book.is_revenue(event)).map_or(0, |m| m.minor);
         purchases.push(Purchase { event, parts, inherited, revenue_minor, refunded_minor: 0 });
@@ -122,7 +126,6 @@ fn take_back<'a>(event: &'a StageEvent, book: &dyn Book, purchases: &mut [Purcha
 mod tests {
     use super::*;
     use crate::domain::attribution::journey::JourneyTouch;
-    use crate::domain::attribution::model;
     use crate::domain::money::Money;
     use crate::domain::stage::Source;
     use crate::domain::time::{DAY_MS, UtcMillis};
@@ -150,6 +153,7 @@ mod tests {
                 id: TouchId(Uuid::from_u128(u128::try_from(i).expect("index") + 1)),
                 at: UtcMillis(d * DAY_MS),
                 tie: i.to_string(),
+                channel: None,
                 direct: false,
             })
             .collect()
@@ -178,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_repeat_purchase_has_its_own_touches_or_inherits() {
-        let linear = model("linear").expect("model");
+        let linear = &"linear".parse().expect("model");
         let all = [event(1, Stage::Customer, 10, 100), event(2, Stage::Sale, 20, 100), event(3, Stage::Sale, 30, 100)];
         let refs: Vec<&StageEvent> = all.iter().collect();
         let (purchases, _) = divide(&refs, &Shared(touches(&[1, 5, 15]), &all), linear, 90);
@@ -189,7 +193,7 @@ mod tests {
 
     #[test]
     fn refunds_in_parts_undo_their_sale_exactly() {
-        let linear = model("linear").expect("model");
+        let linear = &"linear".parse().expect("model");
         let mut all = vec![event(1, Stage::Customer, 10, 100)];
         all.extend((2..=4).map(|n| {
             event(
@@ -213,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_refund_beyond_its_sale_or_without_one_stays_unmatched() {
-        let linear = model("linear").expect("model");
+        let linear = &"linear".parse().expect("model");
         let mut named = event(3, Stage::Refund, 20, 50);
         named.parent = Some("e9".into());
         let mut usd = event(4, Stage::Refund, 20, 10);
@@ -226,7 +230,7 @@ mod tests {
 
     #[test]
     fn money_that_another_source_tells_uses_up_no_sale() {
-        let linear = model("linear").expect("model");
+        let linear = &"linear".parse().expect("model");
         let mut echo = event(2, Stage::Refund, 19, 100);
         echo.counts_revenue = false;
         let mut real = event(3, Stage::Refund, 20, 100);

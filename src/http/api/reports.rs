@@ -110,6 +110,6 @@ pub struct ModelView {
 /// Lists the attribution models.
 #[utoipa::path(get, path = "/api/v1/models", tag = "reports", responses((status = 200, body = super::Listed<ModelView>)))]
 pub(crate) async fn list_models(_caller: Can<ReportsRead>) -> HttpResponse {
-    let items = MODELS.iter().map(|m| ModelView { name: m.name(), label: m.label(), rule: m.rule() }).collect();
+    let items = MODELS.iter().map(|m| ModelView { name: m.name, label: m.label, rule: m.rule }).collect();
     HttpResponse::Ok().json(super::Listed::whole(items))
 }

@@ -9,7 +9,7 @@ use askama::Template;
 use super::forms::{Choice, Fields, Form};
 use super::page::{PageError, PageResult, Shell, ok, sentence, unprocessable};
 use super::session::SignedIn;
-use crate::domain::attribution::{MODELS, model};
+use crate::domain::attribution::MODELS;
 use crate::domain::cost::CostBasis;
 use crate::domain::fault::Fault;
 use crate::domain::time::Zone;
@@ -119,7 +119,7 @@ fn page(shell: Shell, form: Form, shown: Option<Shown>) -> ReportPage {
         dimensions: [(Dimension::Channel, "Channel"), (Dimension::Campaign, "Campaign"), (Dimension::Link, "Link")]
             .map(|(d, label)| Choice::new(d.as_str(), label))
             .to_vec(),
-        models: MODELS.iter().map(|m| Choice::explained(m.name(), m.label(), sentence(m.rule()))).collect(),
+        models: MODELS.iter().map(|m| Choice::explained(m.name, m.label, sentence(m.rule))).collect(),
         bases: vec![Choice::new("loaded", "Loaded"), Choice::new("media", "Media")],
         zones: &[
             "UTC",
@@ -139,7 +139,7 @@ fn form_of(given: &HashMap<String, String>, defaults: &Parameters) -> Fields {
     let basis = if defaults.cost == CostBasis::Media { "media" } else { "loaded" };
     let known: [(&'static str, String); 9] = [
         ("by", defaults.by.to_string()),
-        ("model", defaults.model.clone()),
+        ("model", defaults.model.to_string()),
         ("from", defaults.range.from.to_string()),
         ("to", defaults.range.to.to_string()),
         ("zone", defaults.zone.name().to_owned()),
@@ -166,7 +166,7 @@ fn shown(report: &Report) -> Shown {
     Shown {
         heading: format!("Cost per lead by {}", p.by),
         range: format!("{} to {}", p.range.from, p.range.to),
-        rule: model(&p.model).map(|m| sentence(m.rule())).unwrap_or_default(),
+        rule: sentence(p.model.model().rule),
         chart,
         chart_note,
         by,
@@ -204,7 +204,7 @@ fn special(key: &RowKey) -> Option<(&'static str, &'static str)> {
 
 /// What the figures depend on.
 fn facts(p: &Parameters) -> Vec<(&'static str, String)> {
-    let rule = model(&p.model).map(|m| format!("{}: {}", m.label(), m.rule())).unwrap_or_default();
+    let rule = format!("{}: {}", p.model.model().label, p.model.model().rule);
     let as_of =
         p.as_of.map(|t| format!("{} UTC (number {})", t.to_string().replace('T', " ").trim_end_matches('Z'), t.0));
     vec![
@@ -227,7 +227,7 @@ fn query_of(p: &Parameters) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query
         .append_pair("by", p.by.as_str())
-        .append_pair("model", &p.model)
+        .append_pair("model", &p.model.to_string())
         .append_pair("from", &p.range.from.to_string())
         .append_pair("to", &p.range.to.to_string())
         .append_pair("zone", p.zone.name())

@@ -106,12 +106,12 @@ pub struct Report {
 
 /// Computes the report. Call it inside one snapshot ([`crate::store::Db::read`]).
 pub fn run(conn: &mut Conn, parameters: &Parameters) -> Result<Report, ReportError> {
-    let model = parameters.check()?;
+    parameters.check()?;
     let horizon = ledger::horizon(conn)?;
     let as_of = parameters.as_of.map_or(horizon, |a| a.min(horizon));
     let parameters = Parameters { as_of: Some(as_of), ..parameters.clone() };
     let facts = Facts::load(conn, as_of)?;
-    let mut table = table::Table::new(&parameters, &facts, model);
+    let mut table = table::Table::new(&parameters, &facts);
     table.count_touches(conn, as_of)?;
     table.add_costs(conn, as_of)?;
     table.credit_events()?;

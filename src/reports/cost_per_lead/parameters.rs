@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::Dimension;
+use crate::domain::attribution::Choice;
 use crate::domain::attribution::journey::{LOOKBACK_DAYS_DEFAULT, LOOKBACK_DAYS_MAX};
-use crate::domain::attribution::{Model, model};
 use crate::domain::cost::CostBasis;
 use crate::domain::fault::{Fault, shown};
 use crate::domain::money::Currency;
@@ -17,8 +17,8 @@ use crate::domain::time::{DayRange, UtcMillis, Zone};
 pub struct Parameters {
     /// What the rows are.
     pub by: Dimension,
-    /// The attribution model's wire name.
-    pub model: String,
+    /// The attribution model.
+    pub model: Choice,
     /// Days of the report, in its zone.
     pub range: DayRange,
     /// The zone that cuts days.
@@ -38,7 +38,7 @@ impl Parameters {
     pub fn new(by: Dimension, range: DayRange, currency: Currency) -> Self {
         Self {
             by,
-            model: "linear".into(),
+            model: Choice::default(),
             range,
             zone: Zone::utc(),
             lookback_days: LOOKBACK_DAYS_DEFAULT,
@@ -48,7 +48,7 @@ impl Parameters {
         }
     }
 
-    pub(super) fn check(&self) -> Result<&'static dyn Model, Fault> {
+    pub(super) fn check(&self) -> Result<(), Fault> {
         DayRange::new(self.range.from, self.range.to)?;
         if !(0..=LOOKBACK_DAYS_MAX).contains(&self.lookback_days) {
             return Err(Fault::new(
@@ -57,7 +57,7 @@ impl Parameters {
                 format!("{} days; use 0 to {LOOKBACK_DAYS_MAX}", self.lookback_days),
             ));
         }
-        model(&self.model)
+        Ok(())
     }
 }
 
@@ -83,7 +83,7 @@ pub fn parameters_from(given: &HashMap<String, String>, defaults: &Parameters) -
         }
     };
     read("by", &mut |t| t.parse().map(|v| result.by = v));
-    read("model", &mut |t| model(t).map(|m| m.name().clone_into(&mut result.model)));
+    read("model", &mut |t| t.parse().map(|v| result.model = v));
     read("from", &mut |t| t.parse().map(|v| result.range.from = v));
     read("to", &mut |t| t.parse().map(|v| result.range.to = v));
     read("zone", &mut |t| t.parse().map(|v| result.zone = v));

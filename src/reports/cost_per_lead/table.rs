@@ -11,7 +11,7 @@ use super::{Dimension, Figures, Parameters, Report, Row, RowKey};
 use crate::domain::attribution::credit::allocate;
 use crate::domain::attribution::journey::Journey;
 use crate::domain::attribution::purchases::{Book, Purchase, Refund, divide};
-use crate::domain::attribution::{Model, ONE_MICRO};
+use crate::domain::attribution::{Choice, ONE_MICRO};
 use crate::domain::fault::Fault;
 use crate::domain::ids::TouchId;
 use crate::domain::money::Currency;
@@ -24,7 +24,7 @@ use crate::store::{Conn, costs as cost_store};
 pub(super) struct Table<'a> {
     parameters: &'a Parameters,
     facts: &'a Facts,
-    model: &'static dyn Model,
+    model: &'a Choice,
     from: UtcMillis,
     to: UtcMillis,
     rows: BTreeMap<RowKey, Figures>,
@@ -34,13 +34,13 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(parameters: &'a Parameters, facts: &'a Facts, model: &'static dyn Model) -> Self {
+    pub(super) fn new(parameters: &'a Parameters, facts: &'a Facts) -> Self {
         let from = parameters.zone.day_start(parameters.range.from);
         let to = parameters.zone.day_start(parameters.range.to.plus_days(1));
         Self {
             parameters,
             facts,
-            model,
+            model: &parameters.model,
             from,
             to,
             rows: BTreeMap::new(),
@@ -131,8 +131,9 @@ impl<'a> Table<'a> {
         let was_customer = events.iter().any(|e| e.stage.is_purchase() && e.occurred_at < lead.occurred_at);
         let is_rejected = events.iter().any(|e| e.stage == Stage::Rejected);
         let journey = Journey::cut(self.facts.touches_of(lead), lead.occurred_at, self.parameters.lookback_days, None);
-        let parts: Vec<(TouchId, u128)> =
-            journey.touches.iter().map(|t| t.id).zip(self.model.parts(&journey)).collect();
+        let mut parts = Vec::new();
+        self.model.parts(&journey, &mut parts);
+        let parts: Vec<(TouchId, u128)> = journey.touches.iter().map(|t| t.id).zip(parts).collect();
         for (key, micro) in self.shares(&parts, ONE_MICRO) {
             let row = self.row(key);
             if was_customer {
