@@ -14,7 +14,7 @@ use crate::domain::stage::{Source, Stage, StageEvent, Subject};
 use crate::domain::time::UtcMillis;
 use crate::domain::touch::{TouchClass, TouchKind};
 use crate::store::touches::Touch;
-use crate::store::{Conn, StoreError, identity, stage_events, touches};
+use crate::store::{Conn, Moments, StoreError, identity, stage_events, touches};
 
 /// Whose event it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,13 +90,14 @@ impl Sales {
 /// The clusters at one `as_of`. A click is its browser's, too: where its touch is known, the browser's join stands
 /// behind the click's, so that it does not matter whether the touch or its conversion was loaded first.
 pub fn people(conn: &mut Conn, as_of: UtcMillis) -> Result<People, StoreError> {
-    let facts = identity::facts(conn, as_of)?;
+    let moments = Moments::all(as_of);
+    let facts = identity::facts(conn, &moments)?;
     let click = |fact: &IdentityFact| match fact {
         IdentityFact::Join { key: JoinKey::Click(id), .. } => Some(*id),
         _ => None,
     };
     let clicks: Vec<TouchId> = facts.iter().filter_map(|(_, fact)| click(fact)).collect();
-    let known = touches::by_ids(conn, &clicks, as_of)?;
+    let known = touches::by_ids(conn, &clicks, &moments)?;
     let browser_of: HashMap<TouchId, VisitorId> = known.into_iter().filter_map(|t| Some((t.id, t.visitor?))).collect();
     let mut told = Vec::with_capacity(facts.len());
     for (at, fact) in facts {
@@ -128,9 +129,10 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) fn load(conn: &mut Conn, as_of: UtcMillis) -> Result<Self, StoreError> {
-        let labels = Labels::load(conn, as_of)?;
+        let moments = Moments::all(as_of);
+        let labels = Labels::load(conn, &moments)?;
         let people = people(conn, as_of)?;
-        let events = stage_events::visible(conn, UtcMillis(i64::MAX), as_of)?;
+        let events = stage_events::visible(conn, UtcMillis(i64::MAX), &moments)?;
         let mut facts = Self {
             labels,
             people: People::default(),
@@ -142,9 +144,9 @@ impl Facts {
         };
         let clusters = clusters_with_events(&people, &facts.events);
         let clicks: Vec<TouchId> = clusters.iter().flat_map(|c| people.clicks(*c)).collect();
-        facts.keep(touches::by_ids(conn, &clicks, as_of)?);
+        facts.keep(touches::by_ids(conn, &clicks, &moments)?);
         let visitors: Vec<VisitorId> = clusters.iter().flat_map(|c| people.visitors(*c)).collect();
-        let of_visitors = touches::by_visitors(conn, &visitors, as_of)?;
+        let of_visitors = touches::by_visitors(conn, &visitors, &moments)?;
         for touch in &of_visitors {
             if let Some(visitor) = touch.visitor {
                 facts.by_visitor.entry(visitor).or_default().push(touch.id);

@@ -7,7 +7,7 @@ use crate::domain::ids::{CampaignId, ChannelId, LinkId};
 use crate::domain::link::LinkLabels;
 use crate::domain::time::UtcMillis;
 use crate::store::rollups::View;
-use crate::store::{Conn, StoreError, labels, links};
+use crate::store::{Conn, Moments, StoreError, labels, links};
 
 /// What a touch itself says about where it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +26,10 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    pub(super) fn load(conn: &mut Conn, as_of: UtcMillis) -> Result<Self, StoreError> {
-        let mut channel_histories = labels::channel_histories(conn, as_of)?;
-        let mut campaign_histories = labels::campaign_histories(conn, as_of)?;
-        let mut link_histories = links::histories(conn, as_of)?;
+    pub(super) fn load(conn: &mut Conn, moments: &Moments) -> Result<Self, StoreError> {
+        let mut channel_histories = labels::channel_histories(conn, moments)?;
+        let mut campaign_histories = labels::campaign_histories(conn, moments)?;
+        let mut link_histories = links::histories(conn, moments)?;
         let channels = labels::list_channels(conn)?
             .into_iter()
             .map(|c| (c.id, (c.code, channel_histories.remove(&c.id).unwrap_or_default())))

@@ -11,7 +11,7 @@ use crate::domain::ids::{CampaignId, ChannelId, LinkId};
 use crate::domain::time::{Day, DayRange, UtcMillis, Zone};
 use crate::domain::touch::TouchKind;
 use crate::store::rollups::{self, Single, View};
-use crate::store::{Conn, StoreError, touches};
+use crate::store::{Conn, Moments, StoreError, touches};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -172,7 +172,7 @@ fn from_touches(conn: &mut Conn, labels: &Labels, wanted: &Wanted<'_>) -> Result
     let mut counts = Vec::new();
     for (from, to) in cuts.iter().zip(cuts.iter().skip(1)) {
         let day = wanted.zone.day_of(*from);
-        for counted in touches::count_human(conn, *from, *to, wanted.as_of)? {
+        for counted in touches::count_human(conn, *from, *to, &Moments::all(wanted.as_of))? {
             let origin = Origin { link: counted.link, channel: counted.channel, campaign: counted.campaign };
             counts.push(Counted {
                 day,

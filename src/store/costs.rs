@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::batches::{Batch, BatchKind};
 use super::labels::Author;
 use super::schema::cost_entries;
-use super::{Conn, ROWS_PER_STATEMENT, StoreError, batches, bytes, fact_id, ledger, stored, uuid};
+use super::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, batches, bytes, fact_id, ledger, stored, uuid};
 use crate::domain::cost::{CostDraft, CostEntry, CostKind};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{BatchId, CampaignId, ChannelId, CostEntryId, LinkId, PostId};
@@ -184,13 +184,13 @@ pub(super) fn restore_replaced(conn: &mut Conn, batch: &Batch, at: UtcMillis) ->
     write(conn, &restored)
 }
 
-/// Entries that an `as_of` sees and whose days touch a range.
-pub fn visible(conn: &mut Conn, range: DayRange, as_of: UtcMillis) -> Result<Vec<CostEntry>, StoreError> {
+/// Entries that a report sees and whose days touch a range.
+pub fn visible(conn: &mut Conn, range: DayRange, moments: &Moments) -> Result<Vec<CostEntry>, StoreError> {
     use cost_entries as t;
     let (from, to) = (range.from.to_string(), range.to.to_string());
     let rows: Vec<Row> = on!(conn, c => t::table
-        .filter(t::day_from.le(&to)).filter(t::day_to.ge(&from)).filter(t::recorded_at.le(as_of.0))
-        .filter(t::voided_at.is_null().or(t::voided_at.gt(as_of.0)))
+        .filter(t::day_from.le(&to)).filter(t::day_to.ge(&from)).filter(t::recorded_at.le(moments.costs.0))
+        .filter(t::voided_at.is_null().or(t::voided_at.gt(moments.costs.0)))
         .select(Row::as_select()).load(c))?;
     rows.into_iter().map(Row::into_entry).collect()
 }

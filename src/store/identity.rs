@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::labels::Author;
-use super::schema::identity_facts;
-use super::{Conn, ROWS_PER_STATEMENT, StoreError, bytes, fact_id, ledger, uuid};
+use super::schema::{identity_facts, stage_events};
+use super::stage_events::seen;
+use super::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, bytes, fact_id, ledger, uuid};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{BatchId, PersonId, StageEventId};
 use crate::domain::person::{IdentityFact, JoinKey};
+use crate::domain::stage::Stage;
 use crate::domain::time::UtcMillis;
 
 #[derive(Debug, Clone, Insertable)]
@@ -118,14 +120,27 @@ pub fn judge(conn: &mut Conn, a: PersonId, b: PersonId, merged: bool, author: &A
     )
 }
 
-/// Facts that an `as_of` sees, in the order of recording.
-pub fn facts(conn: &mut Conn, as_of: UtcMillis) -> Result<Vec<(UtcMillis, IdentityFact)>, StoreError> {
+/// Facts that a report sees, in the order of recording.
+///
+/// A join that a stage event told says whom the event is about, so it is seen exactly if its event is, whatever
+/// [`Moments::identity`] is: that one is the moment of merges, of unmerges and of joins that came without an event.
+pub fn facts(conn: &mut Conn, moments: &Moments) -> Result<Vec<(UtcMillis, IdentityFact)>, StoreError> {
     use identity_facts as t;
     type Loaded = (i64, String, Vec<u8>, Option<Vec<u8>>, Option<String>, Option<String>);
-    let rows: Vec<Loaded> = on!(conn, c => t::table.filter(t::recorded_at.le(as_of.0))
-        .filter(t::voided_at.is_null().or(t::voided_at.gt(as_of.0)))
-        .order((t::recorded_at, t::id))
-        .select((t::recorded_at, t::kind, t::person_id, t::other_id, t::key_kind, t::key_value)).load(c))?;
+    let rows: Vec<Loaded> = on!(conn, c => {
+        let query = t::table.into_boxed().filter(t::voided_at.is_null().or(t::voided_at.gt(moments.voids.0)));
+        // An event and its joins are recorded and voided together, so one moment for all need not look at the events.
+        let query = match moments.uniform() {
+            Some(as_of) => query.filter(t::recorded_at.le(as_of.0)),
+            None => {
+                let events = seen!(moments).select(stage_events::id.nullable());
+                let alone = t::stage_event_id.is_null().and(t::recorded_at.le(moments.identity.0));
+                query.filter(alone.or(t::stage_event_id.eq_any(events).assume_not_null()))
+            }
+        };
+        query.order((t::recorded_at, t::id))
+            .select((t::recorded_at, t::kind, t::person_id, t::other_id, t::key_kind, t::key_value)).load(c)
+    })?;
     rows.into_iter()
         .map(|(at, kind, person, other, key_kind, key_value)| {
             let person = PersonId(uuid(&person)?);

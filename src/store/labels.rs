@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::schema::{campaigns, channels, label_revisions, posts};
-use super::{Conn, StoreError, ledger};
+use super::{Conn, Moments, StoreError, ledger};
 use crate::domain::channel::{
     CampaignCodes, CampaignLabels, ChannelCodes, ChannelLabels, Effect, History, PostLabels, Revision,
 };
@@ -270,20 +270,25 @@ pub fn post(conn: &mut Conn, id: PostId) -> Result<Post, StoreError> {
     list_posts(conn)?.into_iter().find(|p| p.id == id).ok_or_else(|| StoreError::NotFound(format!("post {id}")))
 }
 
-/// Labels of all channels as an `as_of` sees them.
+/// Labels of all channels as a report sees them.
 pub fn channel_histories(
     conn: &mut Conn,
-    as_of: UtcMillis,
+    moments: &Moments,
 ) -> Result<HashMap<ChannelId, History<ChannelLabels>>, StoreError> {
-    Ok(histories(conn, SubjectKind::Channel, as_of)?.into_iter().map(|(id, h)| (ChannelId(id), h)).collect())
+    Ok(histories(conn, SubjectKind::Channel, moments.labels)?.into_iter().map(|(id, h)| (ChannelId(id), h)).collect())
 }
 
-/// Labels of all campaigns as an `as_of` sees them.
+/// Labels of all campaigns as a report sees them.
 pub fn campaign_histories(
     conn: &mut Conn,
-    as_of: UtcMillis,
+    moments: &Moments,
 ) -> Result<HashMap<CampaignId, History<CampaignLabels>>, StoreError> {
-    Ok(histories(conn, SubjectKind::Campaign, as_of)?.into_iter().map(|(id, h)| (CampaignId(id), h)).collect())
+    Ok(histories(conn, SubjectKind::Campaign, moments.labels)?.into_iter().map(|(id, h)| (CampaignId(id), h)).collect())
+}
+
+/// Labels of all posts as a report sees them.
+pub fn post_histories(conn: &mut Conn, moments: &Moments) -> Result<HashMap<PostId, History<PostLabels>>, StoreError> {
+    Ok(histories(conn, SubjectKind::Post, moments.labels)?.into_iter().map(|(id, h)| (PostId(id), h)).collect())
 }
 
 fn refuse_taken<'a>(field: &str, code: &str, mut in_use: impl Iterator<Item = &'a str>) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 
 use super::labels::Author;
 use super::schema::{link_revisions, links};
-use super::{Conn, StoreError, ledger};
+use super::{Conn, Moments, StoreError, ledger};
 use crate::domain::channel::{Effect, History, Revision};
 use crate::domain::fault::{Fault, shown};
 use crate::domain::ids::{CampaignId, ChannelId, LinkId, PostId};
@@ -187,7 +187,7 @@ pub fn list(conn: &mut Conn, filter: &LinkFilter) -> Result<Vec<Link>, StoreErro
 pub fn all(conn: &mut Conn) -> Result<Vec<Link>, StoreError> {
     let rows: Vec<(i64, String, i64)> = on!(conn, c => links::table.order(links::id)
         .select((links::id, links::slug, links::created_at)).load(c))?;
-    let mut histories = histories(conn, UtcMillis(i64::MAX))?;
+    let mut histories = histories(conn, &Moments::all(UtcMillis(i64::MAX)))?;
     Ok(rows
         .into_iter()
         .filter_map(|(id, slug, created_at)| {
@@ -197,10 +197,10 @@ pub fn all(conn: &mut Conn) -> Result<Vec<Link>, StoreError> {
         .collect())
 }
 
-/// Labels of all links as an `as_of` sees them.
-pub fn histories(conn: &mut Conn, as_of: UtcMillis) -> Result<HashMap<LinkId, History<LinkLabels>>, StoreError> {
+/// Labels of all links as a report sees them.
+pub fn histories(conn: &mut Conn, moments: &Moments) -> Result<HashMap<LinkId, History<LinkLabels>>, StoreError> {
     use link_revisions as t;
-    let rows: Vec<RevisionRow> = on!(conn, c => t::table.filter(t::recorded_at.le(as_of.0))
+    let rows: Vec<RevisionRow> = on!(conn, c => t::table.filter(t::recorded_at.le(moments.labels.0))
         .order((t::recorded_at, t::id)).select(RevisionRow::as_select()).load(c))?;
     Ok(group(rows))
 }

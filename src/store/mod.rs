@@ -11,6 +11,7 @@ mod db;
 mod error;
 mod inspect;
 mod migrate;
+mod moments;
 mod schema;
 
 pub mod access;
@@ -31,6 +32,7 @@ pub use conn::Conn;
 pub use db::{Db, DbOptions};
 pub use error::StoreError;
 pub use inspect::{AsItIs, Migrations};
+pub use moments::Moments;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -5,10 +5,10 @@ use diesel::prelude::*;
 use super::identity::{self, Recording};
 use super::labels::Author;
 use super::schema::stage_events;
-use super::{Conn, StoreError, bytes, fact_id, ledger, stored, uuid};
+use super::{Conn, Moments, StoreError, bytes, fact_id, ledger, stored, uuid};
 use crate::domain::ids::{PersonId, StageEventId};
 use crate::domain::money::Money;
-use crate::domain::stage::{Source, StageEvent, StageEventDraft, Subject};
+use crate::domain::stage::{Source, Stage, StageEvent, StageEventDraft, Subject};
 use crate::domain::time::UtcMillis;
 
 #[derive(Debug, Queryable, Selectable, Insertable)]
@@ -133,11 +133,26 @@ pub fn void(conn: &mut Conn, id: StageEventId, author: &Author) -> Result<bool, 
     }
 }
 
-/// Events that an `as_of` sees and that happened before an instant, in a fixed order.
-pub fn visible(conn: &mut Conn, before: UtcMillis, as_of: UtcMillis) -> Result<Vec<StageEvent>, StoreError> {
+/// The events that a report sees, each kind up to its own moment.
+macro_rules! seen {
+    ($moments:expr) => {{
+        use $crate::store::schema::stage_events as t;
+        let (rejected, refund) = (Stage::Rejected.as_str(), Stage::Refund.as_str());
+        t::table
+            .filter(
+                (t::stage.eq(rejected).and(t::recorded_at.le($moments.rejections.0)))
+                    .or(t::stage.eq(refund).and(t::recorded_at.le($moments.refunds.0)))
+                    .or(t::stage.ne_all([rejected, refund]).and(t::recorded_at.le($moments.events.0))),
+            )
+            .filter(t::voided_at.is_null().or(t::voided_at.gt($moments.voids.0)))
+    }};
+}
+pub(super) use seen;
+
+/// Events that a report sees and that happened before an instant, in a fixed order.
+pub fn visible(conn: &mut Conn, before: UtcMillis, moments: &Moments) -> Result<Vec<StageEvent>, StoreError> {
     use stage_events as t;
-    let rows: Vec<Row> = on!(conn, c => t::table.filter(t::occurred_at.lt(before.0)).filter(t::recorded_at.le(as_of.0))
-        .filter(t::voided_at.is_null().or(t::voided_at.gt(as_of.0)))
+    let rows: Vec<Row> = on!(conn, c => seen!(moments).filter(t::occurred_at.lt(before.0))
         .order((t::occurred_at, t::id)).select(Row::as_select()).load(c))?;
     rows.into_iter().map(Row::into_event).collect()
 }

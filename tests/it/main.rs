@@ -32,6 +32,8 @@ mod limits;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod moments;
+#[cfg(test)]
 mod postgres_tls;
 #[cfg(test)]
 mod reclassify;

@@ -16,7 +16,7 @@ use headwater::store::batches::{self, Batch, BatchKind};
 use headwater::store::labels::Author;
 use headwater::store::rollups;
 use headwater::store::touches::{self, Client, NewTouch, Reclassified};
-use headwater::store::{StoreError, ledger, links};
+use headwater::store::{Moments, StoreError, ledger, links};
 use headwater::tracking::writer::TouchSink;
 use serde_json::{Value, json};
 
@@ -432,7 +432,7 @@ on_both! {
         let clicks = |as_of: UtcMillis| row(&app.report(&format!("{PERIOD}&as_of={}", as_of.0)), "linkedin-organic")["clicks"].clone();
         assert_eq!((clicks(before), clicks(horizon(&app))), (json!(2), json!(1)));
         compare(&app, &[before, horizon(&app)], "reclassified");
-        let seen = app.state().db.read_now(|conn| touches::by_ids(conn, &[id], horizon(&app))).expect("touch");
+        let seen = app.state().db.read_now(|conn| touches::by_ids(conn, &[id], &Moments::all(horizon(&app)))).expect("touch");
         assert_eq!(seen[0].class, TouchClass::Bot);
         let counts = app.state().db.read_now(|conn| touches::counts_by_link(conn, &[LinkId(1)])).expect("counts");
         assert_eq!(counts[&LinkId(1)], (1, 1));

@@ -9,7 +9,7 @@ use crate::domain::link::LinkLabels;
 use crate::domain::time::{Day, UtcMillis, Zone};
 use crate::domain::touch::{TouchClass, TouchKind};
 use crate::store::touches::Classified;
-use crate::store::{Conn, StoreError, labels, links};
+use crate::store::{Conn, Moments, StoreError, labels, links};
 use crate::tracking::classify::Verdict;
 
 /// A class and rule that touches had, and the ones they get.
@@ -131,7 +131,7 @@ pub(super) struct Channels {
 impl Channels {
     pub(super) fn load(conn: &mut Conn) -> Result<Self, StoreError> {
         let codes = labels::list_channels(conn)?.into_iter().map(|c| (c.id, c.code)).collect();
-        Ok(Self { codes, links: links::histories(conn, UtcMillis(i64::MAX))? })
+        Ok(Self { codes, links: links::histories(conn, &Moments::all(UtcMillis(i64::MAX)))? })
     }
 
     /// The touch's own channel first, else its link's at that time, as reports have it.

@@ -18,7 +18,7 @@ use crate::domain::money::Currency;
 use crate::domain::stage::{Stage, StageEvent};
 use crate::domain::time::{Day, UtcMillis, Zone};
 use crate::domain::touch::TouchKind;
-use crate::store::{Conn, costs as cost_store};
+use crate::store::{Conn, Moments, costs as cost_store};
 
 /// A report in the making.
 pub(super) struct Table<'a> {
@@ -89,7 +89,7 @@ impl<'a> Table<'a> {
 
     pub(super) fn add_costs(&mut self, conn: &mut Conn, as_of: UtcMillis) -> Result<(), ReportError> {
         let (by, range) = (self.parameters.by, self.parameters.range);
-        let entries = cost_store::visible(conn, range, as_of)?;
+        let entries = cost_store::visible(conn, range, &Moments::all(as_of))?;
         for entry in entries.iter().filter(|e| self.parameters.cost.counts(e.cost.kind)) {
             for (day, minor) in entry.cost.by_day().filter(|(d, _)| range.contains(*d)) {
                 self.require_currency(entry.cost.amount.currency, day, "cost")?;

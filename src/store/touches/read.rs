@@ -9,7 +9,7 @@ use crate::domain::ids::{CampaignId, ChannelId, LinkId, TouchId, VisitorId};
 use crate::domain::time::UtcMillis;
 use crate::domain::touch::{TouchClass, TouchKind};
 use crate::store::schema::touches;
-use crate::store::{Conn, ROWS_PER_STATEMENT, StoreError, bytes, rollups, uuid};
+use crate::store::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, bytes, rollups, uuid};
 
 const HUMAN: TouchClass = TouchClass::Human;
 
@@ -63,29 +63,29 @@ pub fn known_external(
     Ok(found)
 }
 
-/// Touches by id that an `as_of` sees, with the classes that it sees.
-pub fn by_ids(conn: &mut Conn, ids: &[TouchId], as_of: UtcMillis) -> Result<Vec<Touch>, StoreError> {
+/// Touches by id that a report sees, with the classes that it sees.
+pub fn by_ids(conn: &mut Conn, ids: &[TouchId], moments: &Moments) -> Result<Vec<Touch>, StoreError> {
     let keys: Vec<Vec<u8>> = ids.iter().map(|i| bytes(i.0)).collect();
-    load(conn, &keys, false, as_of)
+    load(conn, &keys, false, moments)
 }
 
-/// Touches of browsers that an `as_of` sees, with the classes that it sees.
-pub fn by_visitors(conn: &mut Conn, visitors: &[VisitorId], as_of: UtcMillis) -> Result<Vec<Touch>, StoreError> {
+/// Touches of browsers that a report sees, with the classes that it sees.
+pub fn by_visitors(conn: &mut Conn, visitors: &[VisitorId], moments: &Moments) -> Result<Vec<Touch>, StoreError> {
     let keys: Vec<Vec<u8>> = visitors.iter().map(|v| bytes(v.0)).collect();
-    load(conn, &keys, true, as_of)
+    load(conn, &keys, true, moments)
 }
 
-fn load(conn: &mut Conn, keys: &[Vec<u8>], by_visitor: bool, as_of: UtcMillis) -> Result<Vec<Touch>, StoreError> {
+fn load(conn: &mut Conn, keys: &[Vec<u8>], by_visitor: bool, moments: &Moments) -> Result<Vec<Touch>, StoreError> {
     use touches as t;
     let mut found = Vec::new();
     for chunk in keys.chunks(ROWS_PER_STATEMENT) {
         let rows: Vec<Loaded> = on!(conn, c => {
             let mut query = t::table.into_boxed().select(Loaded::as_select());
             query = if by_visitor { query.filter(t::visitor_id.eq_any(chunk)) } else { query.filter(t::id.eq_any(chunk)) };
-            query.filter(t::recorded_at.le(as_of.0)).filter(t::voided_at.is_null().or(t::voided_at.gt(as_of.0))).load(c)
+            query.filter(t::recorded_at.le(moments.touches.0)).filter(t::voided_at.is_null().or(t::voided_at.gt(moments.voids.0))).load(c)
         })?;
         let ids: Vec<Vec<u8>> = rows.iter().map(|r| r.id.clone()).collect();
-        let later = classes::of_touches(conn, &ids, as_of)?;
+        let later = classes::of_touches(conn, &ids, moments.classes)?;
         for (row, id) in rows.into_iter().zip(&ids) {
             let touch = row.into_touch()?;
             found.push(Touch { class: later.get(id).copied().unwrap_or(touch.class), ..touch });
@@ -151,13 +151,13 @@ pub fn human_clicks_since(
     Ok(clicks)
 }
 
-/// Counts the human touches in `[from, to)` that an `as_of` sees, one by one: the truth that rollups are held to, and
+/// Counts the human touches in `[from, to)` that a report sees, one by one: the truth that rollups are held to, and
 /// the way to a count where there are none. Its cost grows with the touches of the interval.
 pub fn count_human(
     conn: &mut Conn,
     from: UtcMillis,
     to: UtcMillis,
-    as_of: UtcMillis,
+    moments: &Moments,
 ) -> Result<Vec<TouchCount>, StoreError> {
     use touches as t;
     type Key = (i16, Option<i64>, Option<i64>, Option<i64>);
@@ -166,16 +166,16 @@ pub fn count_human(
     let rows: Vec<Row> = on!(conn, c => t::table
         .filter(t::id.ge(&first[..])).filter(t::id.lt(&end[..]))
         .filter(t::occurred_at.ge(from.0)).filter(t::occurred_at.lt(to.0)).filter(t::class.eq(class_code(HUMAN)))
-        .filter(t::recorded_at.le(as_of.0)).filter(t::voided_at.is_null().or(t::voided_at.gt(as_of.0)))
+        .filter(t::recorded_at.le(moments.touches.0)).filter(t::voided_at.is_null().or(t::voided_at.gt(moments.voids.0)))
         .group_by((t::kind, t::link_id, t::channel_id, t::campaign_id))
         .select((t::kind, t::link_id, t::channel_id, t::campaign_id, diesel::dsl::count_star())).load(c))?;
     let mut counts: HashMap<Key, i64> = rows.into_iter().map(|(k, l, c, g, n)| ((k, l, c, g), n)).collect();
-    let later = classes::in_range(conn, (&first, &end), as_of)?;
+    let later = classes::in_range(conn, (&first, &end), moments.classes)?;
     let ids: Vec<Vec<u8>> = later.keys().cloned().collect();
     for chunk in ids.chunks(ROWS_PER_STATEMENT) {
         let changed: Vec<Loaded> = on!(conn, c => t::table.filter(t::id.eq_any(chunk))
             .filter(t::occurred_at.ge(from.0)).filter(t::occurred_at.lt(to.0))
-            .filter(t::recorded_at.le(as_of.0)).filter(t::voided_at.is_null().or(t::voided_at.gt(as_of.0)))
+            .filter(t::recorded_at.le(moments.touches.0)).filter(t::voided_at.is_null().or(t::voided_at.gt(moments.voids.0)))
             .select(Loaded::as_select()).load(c))?;
         for row in changed {
             let is_human = later.get(&row.id) == Some(&HUMAN);
