@@ -19,6 +19,7 @@ pub(crate) mod named_enum;
 pub mod person;
 pub mod slug;
 pub mod stage;
+pub mod statistics;
 pub mod time;
 pub mod touch;
 pub mod utm;
