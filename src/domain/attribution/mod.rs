@@ -9,11 +9,25 @@
 
 mod choice;
 pub mod credit;
+mod custom;
 mod first;
+mod full_path;
+mod inverse_j;
+mod j_shaped;
 pub mod journey;
 mod last;
+mod last_non_direct;
 mod linear;
+mod linear_distinct;
+mod participation;
+mod position;
 pub mod purchases;
+mod self_reported;
+#[cfg(test)]
+mod tests;
+mod time_decay;
+mod u_shaped;
+mod w_shaped;
 
 pub use self::choice::{Choice, Setting, Settings};
 
@@ -87,4 +101,20 @@ pub struct PathShare {
 }
 
 /// Every model, in the order of the pages.
-pub static MODELS: &[&Model] = &[&first::MODEL, &last::MODEL, &linear::MODEL];
+pub static MODELS: &[&Model] = &[
+    &first::MODEL,
+    &last::MODEL,
+    &last_non_direct::MODEL,
+    &linear::MODEL,
+    &linear_distinct::MODEL,
+    &time_decay::MODEL,
+    &position::MODEL,
+    &j_shaped::MODEL,
+    &inverse_j::MODEL,
+    &custom::MODEL,
+    &u_shaped::MODEL,
+    &w_shaped::MODEL,
+    &full_path::MODEL,
+    &participation::MODEL,
+    &self_reported::MODEL,
+];
