@@ -1,5 +1,6 @@
 //! The models against tables that independent implementations computed: `tests/fixtures/attribution/`.
 
+mod paths;
 mod published;
 mod rules;
 
