@@ -24,6 +24,7 @@ mod participation;
 mod position;
 pub mod purchases;
 mod self_reported;
+mod shapley;
 #[cfg(test)]
 mod tests;
 mod time_decay;
@@ -141,5 +142,6 @@ pub static MODELS: &[&Model] = &[
     &full_path::MODEL,
     &participation::MODEL,
     &markov::MODEL,
+    &shapley::MODEL,
     &self_reported::MODEL,
 ];

@@ -171,7 +171,91 @@ fn path_set() -> impl Strategy<Value = Vec<(Vec<u32>, u64, u64)>> {
         .prop_map(|set| set.into_iter().filter(|(_, c, z)| c + z > 0).collect())
 }
 
+#[test]
+fn the_rate_game_has_the_values_of_the_tables() {
+    for (paths, expected) in [
+        (fixture!("toy_analyzecore.paths.csv"), fixture!("toy_analyzecore_shapley.csv")),
+        (fixture!("toy_loops.paths.csv"), fixture!("toy_loops_shapley.csv")),
+        (fixture!("toy_puzyrov.paths.csv"), fixture!("toy_puzyrov_shapley.csv")),
+        (fixture!("social.paths.csv"), fixture!("social_shapley.csv")),
+    ] {
+        check("shapley", paths, expected, None, ["rate_game_phi", "rate_game_credit_conv"]);
+    }
+}
+
+#[test]
+fn the_rate_game_needs_a_hundred_conversions_and_fifteen_rows() {
+    let mut game = game("shapley");
+    game.add(&[0, 1, 0], 99, 5);
+    let fault = game.solve(false).expect_err("refused");
+    assert_eq!(fault.code, "below-floor");
+    assert!(fault.detail.contains("and there are 99 conversions and 2 rows; use"), "{}", fault.detail);
+    assert!(game.solve(true).expect("accepted").below_floor.is_some());
+    game.add(&[1], 1, 0);
+    assert_eq!(game.solve(false).expect("enough").below_floor, None);
+    game.add(&(0..15).collect::<Vec<u32>>(), 1, 0);
+    assert_eq!(game.solve(false).expect("fifteen").below_floor, None);
+    game.add(&[15], 1, 0);
+    assert_eq!(game.solve(false).expect_err("sixteen").code, "below-floor");
+    assert!(game.solve(true).is_ok());
+    game.add(&(0..23).collect::<Vec<u32>>(), 1, 0);
+    let fault = game.solve(true).expect_err("too many, accepted or not");
+    assert_eq!(fault.code, "too-many-rows");
+    assert!(fault.detail.starts_with("the Shapley value of 23 rows"), "{}", fault.detail);
+}
+
+#[test]
+fn the_rate_game_without_conversions_or_nulls() {
+    let nothing = solved("shapley", &[(vec![0, 1], 0, 4)]);
+    assert!(nothing.shares.iter().all(|s| s.share == 0.0 && s.effect == 0.0), "{nothing:?}");
+    assert_eq!(solved("shapley", &[(vec![0, 1], 4, 0)]).notes.len(), 1);
+    assert_eq!(game("shapley").solve(true).map(|answer| answer.shares), Ok(vec![]));
+}
+
+/// The definition by all orders in which rows join.
+fn mean_marginal_rates(paths: &[(Vec<u32>, u64, u64)], rows: &[u32]) -> BTreeMap<u32, f64> {
+    fn orders(rows: &[u32]) -> Vec<Vec<u32>> {
+        if rows.is_empty() {
+            return vec![vec![]];
+        }
+        let with_first = |first: &u32| {
+            let rest: Vec<u32> = rows.iter().copied().filter(|r| r != first).collect();
+            orders(&rest).into_iter().map(|tail| [vec![*first], tail].concat()).collect::<Vec<_>>()
+        };
+        rows.iter().flat_map(with_first).collect()
+    }
+    let rate = |members: &[u32]| {
+        let inside = paths.iter().filter(|(path, _, _)| path.iter().all(|token| members.contains(token)));
+        let (conversions, nulls) = inside.fold((0, 0), |(c, z), path| (c + path.1, z + path.2));
+        if conversions + nulls == 0 { 0.0 } else { conversions as f64 / (conversions + nulls) as f64 }
+    };
+    let orders = orders(rows);
+    let mut values: BTreeMap<u32, f64> = BTreeMap::new();
+    for order in &orders {
+        for (place, row) in order.iter().enumerate() {
+            *values.entry(*row).or_default() += (rate(&order[..=place]) - rate(&order[..place])) / orders.len() as f64;
+        }
+    }
+    values
+}
+
 proptest! {
+    #[test]
+    fn values_are_mean_marginal_rates_and_sum_to_the_rate(mut set in path_set()) {
+        // Five rows join in 120 orders.
+        set.iter_mut().for_each(|(path, _, _)| path.retain(|token| *token < 5));
+        set.retain(|(path, _, _)| !path.is_empty());
+        prop_assume!(set.iter().any(|(_, conversions, _)| *conversions > 0));
+        let found = solved("shapley", &set);
+        let rows: Vec<u32> = found.shares.iter().map(|s| s.token).collect();
+        let expected = mean_marginal_rates(&set, &rows);
+        for share in &found.shares {
+            near(share.effect, expected[&share.token], 1e-12, "value");
+        }
+        near(found.shares.iter().map(|s| s.effect).sum(), found.conversion_rate, 1e-12, "sum of values");
+        near(found.shares.iter().map(|s| s.share).sum(), 1.0, 1e-12, "sum of shares");
+    }
+
     #[test]
     fn effects_are_what_removal_loses_and_p_is_the_share_of_converting_paths(set in path_set(), order in 1usize..=2) {
         let (conversions, nulls) = set.iter().fold((0, 0), |(c, z), path| (c + path.1, z + path.2));
@@ -188,7 +272,7 @@ proptest! {
     }
 
     #[test]
-    fn answers_depend_on_counts_alone(set in path_set(), text in prop::sample::select(vec!["markov", "markov:order=2"])) {
+    fn answers_depend_on_counts_alone(set in path_set(), text in prop::sample::select(vec!["markov", "markov:order=2", "shapley"])) {
         let mut turned: Vec<_> = set.iter().map(|(path, c, _)| (path.clone(), *c, 0)).collect();
         turned.extend(set.iter().rev().map(|(path, _, z)| (path.clone(), 0, *z)));
         turned.reverse();
