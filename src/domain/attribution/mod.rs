@@ -9,11 +9,29 @@
 
 mod choice;
 pub mod credit;
+mod custom;
 mod first;
+mod full_path;
+mod inverse_j;
+mod j_shaped;
 pub mod journey;
 mod last;
+mod last_non_direct;
 mod linear;
+mod linear_distinct;
+mod markov;
+mod participation;
+mod position;
 pub mod purchases;
+mod self_reported;
+mod shapley;
+#[cfg(test)]
+mod tests;
+mod time_decay;
+mod u_shaped;
+mod w_shaped;
+
+use std::collections::BTreeMap;
 
 pub use self::choice::{Choice, Setting, Settings};
 
@@ -69,6 +87,8 @@ pub trait PathGame: Send {
 pub struct PathShares {
     /// The floor that the data does not reach, where the caller accepted that: a sentence.
     pub below_floor: Option<String>,
+    /// What else must stand beside the answer: sentences.
+    pub notes: Vec<String>,
     /// The probability that a journey converts.
     pub conversion_rate: f64,
     /// By token; only those that some path held.
@@ -83,8 +103,45 @@ pub struct PathShare {
     /// What it is made of: the removal effect of a chain, the value phi of a game.
     pub effect: f64,
     /// Its part of all stage events with a path; the shares of an answer sum to 1 or, without conversions, to 0.
+    /// Not rounded; a value of a game may be negative.
     pub share: f64,
 }
 
+impl PathShares {
+    /// Scales effects, by token, to shares of `conversions`; beside them stood `nulls` paths that did not convert.
+    #[expect(clippy::float_arithmetic, reason = "shares of an aggregate model, which are never money or credit")]
+    fn scaled(effects: BTreeMap<u32, f64>, conversions: u64, nulls: u64, below_floor: Option<String>) -> Self {
+        let per = |part: f64, whole: f64| if conversions == 0 { 0.0 } else { part / whole };
+        let whole: f64 = effects.values().sum();
+        let share = |(token, effect)| PathShare { token, effect, share: per(effect, whole) };
+        let is_presence = nulls == 0 && conversions > 0;
+        let note = "no journey without a conversion was given, so a share only measures in how many a row was present";
+        Self {
+            below_floor,
+            notes: is_presence.then(|| note.to_owned()).into_iter().collect(),
+            conversion_rate: per(conversions as f64, conversions as f64 + nulls as f64),
+            shares: effects.into_iter().map(share).collect(),
+        }
+    }
+}
+
 /// Every model, in the order of the pages.
-pub static MODELS: &[&Model] = &[&first::MODEL, &last::MODEL, &linear::MODEL];
+pub static MODELS: &[&Model] = &[
+    &first::MODEL,
+    &last::MODEL,
+    &last_non_direct::MODEL,
+    &linear::MODEL,
+    &linear_distinct::MODEL,
+    &time_decay::MODEL,
+    &position::MODEL,
+    &j_shaped::MODEL,
+    &inverse_j::MODEL,
+    &custom::MODEL,
+    &u_shaped::MODEL,
+    &w_shaped::MODEL,
+    &full_path::MODEL,
+    &participation::MODEL,
+    &markov::MODEL,
+    &shapley::MODEL,
+    &self_reported::MODEL,
+];
