@@ -34,6 +34,8 @@ mod links;
 #[cfg(test)]
 mod moments;
 #[cfg(test)]
+mod paths;
+#[cfg(test)]
 mod postgres_tls;
 #[cfg(test)]
 mod reclassify;

@@ -1,10 +1,13 @@
 //! Reading the touches of journeys: by id and by browser.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use super::{DeviceId, Key, Touch, class_of, classes, kind_of};
 use crate::domain::ids::{CampaignId, ChannelId, LinkId, TouchId, VisitorId};
 use crate::domain::time::UtcMillis;
+use crate::domain::touch::TouchClass;
 use crate::store::schema::touches;
 use crate::store::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, stored};
 
@@ -19,19 +22,20 @@ pub(super) struct Loaded {
     link_id: Option<i64>,
     channel_id: Option<i64>,
     campaign_id: Option<i64>,
-    visitor_id: Option<Key>,
+    pub(super) visitor_id: Option<Key>,
     country: Option<String>,
     device_id: i32,
     external_id: Option<String>,
 }
 
 impl Loaded {
-    pub(super) fn into_touch(self) -> Result<Touch, StoreError> {
+    /// With its later class, if it has one.
+    pub(super) fn into_touch(self, later: &HashMap<Key, TouchClass>) -> Result<Touch, StoreError> {
         Ok(Touch {
             id: TouchId(self.id.id()),
             occurred_at: UtcMillis(self.occurred_at),
             kind: kind_of(self.kind)?,
-            class: class_of(self.class)?,
+            class: later.get(&self.id).copied().map_or_else(|| class_of(self.class), Ok)?,
             link: self.link_id.map(LinkId),
             channel: self.channel_id.map(ChannelId),
             campaign: self.campaign_id.map(CampaignId),
@@ -78,9 +82,7 @@ fn load(
         }
         let later = classes::of_touches(conn, rows.iter().map(|r| r.id), moments.classes)?;
         for row in rows {
-            let class = later.get(&row.id).copied();
-            let touch = row.into_touch()?;
-            found.push(Touch { class: class.unwrap_or(touch.class), ..touch });
+            found.push(row.into_touch(&later)?);
         }
     }
     Ok(found)

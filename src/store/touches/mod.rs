@@ -13,6 +13,7 @@ mod count;
 mod insert;
 mod journeys;
 mod key;
+mod paths;
 mod read;
 mod words;
 
@@ -25,6 +26,7 @@ pub use classes::{Corrected, Correction, Reclassified, correct, reclassify};
 pub use count::{TouchCount, count};
 pub use insert::{insert, insert_prepared};
 pub use journeys::{by_ids, by_visitors};
+pub use paths::Paths;
 pub use read::{HumanClick, counts_by_link, human_clicks_since, known_external};
 pub use words::{DeviceId, Words, device_names};
 

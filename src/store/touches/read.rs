@@ -27,7 +27,7 @@ pub fn known_external(
             .filter(t::source.eq(source)).filter(t::external_id.eq_any(chunk)).filter(t::voided_at.is_null())
             .select(Loaded::as_select()).load(c))?;
         for row in rows {
-            let touch = row.into_touch()?;
+            let touch = row.into_touch(&HashMap::new())?;
             found.insert(touch.external_id.clone().unwrap_or_default(), touch);
         }
     }

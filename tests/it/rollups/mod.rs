@@ -6,21 +6,23 @@
 mod chance;
 mod classes;
 mod epochs;
-mod labels;
+mod relabelled;
 mod zones;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use headwater::domain::channel::PostLabels;
 use headwater::domain::ids::{BatchId, CampaignId, ChannelId, LinkId, TouchId, VisitorId, uuid_v7};
 use headwater::domain::time::{Clock, DayRange, UtcMillis, Zone};
 use headwater::domain::touch::{ClientFacts, RecordKind, TouchClass, TouchKind, TouchRecord};
 use headwater::jobs::load_touches::StoreSink;
-use headwater::reports::touch_counts::HUMAN;
+use headwater::reports::Labels;
+use headwater::reports::touch_counts::{self, Counted, HUMAN, Wanted};
 use headwater::store::batches::{self, Batch, BatchKind};
-use headwater::store::labels::Author;
+use headwater::store::labels::{self, Author};
 use headwater::store::touches::{self, Client, NewTouch};
-use headwater::store::{StoreError, ledger, rollups};
+use headwater::store::{Conn, Moments, StoreError, ledger, rollups};
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -143,10 +145,10 @@ fn all_ids(app: &TestApp) -> Vec<TouchId> {
         id: Vec<u8>,
     }
     let query = || diesel::sql_query("SELECT id FROM touches ORDER BY id");
-    let read = |conn: &mut headwater::store::Conn| {
+    let read = |conn: &mut Conn| {
         Ok(match conn {
-            headwater::store::Conn::Sqlite(c) => query().load::<Id>(c),
-            headwater::store::Conn::Postgres(c) => query().load::<Id>(c),
+            Conn::Sqlite(c) => query().load::<Id>(c),
+            Conn::Postgres(c) => query().load::<Id>(c),
         })
     };
     let rows = app.state().db.read_now(read).expect("database").expect("ids");
@@ -198,12 +200,32 @@ fn two_links(app: &TestApp) {
     app.client.post("/api/v1/costs", &json!({ "costs": costs })).expect(201);
 }
 
+/// A post that links may be given.
+fn a_post(app: &TestApp) {
+    let (code, author) = ("question-1".parse().expect("code"), author(app));
+    let write = app.state().db.write_now(|conn| labels::create_post(conn, &code, &PostLabels::default(), &author));
+    write.expect("post");
+}
+
+/// Counts at one moment for all kinds of facts and at moments that differ where nothing is recorded: the first may come
+/// from rollups, the second never does.
+fn both_counts(app: &TestApp, as_of: UtcMillis, wanted: &Wanted<'_>) -> [Vec<Counted>; 2] {
+    let all = Moments::all(as_of);
+    [all, Moments { rates: UtcMillis(0), ..all }].map(|moments| {
+        let read = |conn: &mut Conn| {
+            let labels = Labels::load(conn, &moments)?;
+            touch_counts::count(conn, &labels, &Wanted { moments, ..*wanted })
+        };
+        app.state().db.read_now(read).expect("counts")
+    })
+}
+
 /// Runs a statement of SQL.
 fn execute(app: &TestApp, statement: &str) -> Result<(), StoreError> {
     use diesel::connection::SimpleConnection;
-    let run = |conn: &mut headwater::store::Conn| match conn {
-        headwater::store::Conn::Sqlite(c) => Ok(c.batch_execute(statement)?),
-        headwater::store::Conn::Postgres(c) => Ok(c.batch_execute(statement)?),
+    let run = |conn: &mut Conn| match conn {
+        Conn::Sqlite(c) => Ok(c.batch_execute(statement)?),
+        Conn::Postgres(c) => Ok(c.batch_execute(statement)?),
     };
     app.state().db.write_now(run)
 }

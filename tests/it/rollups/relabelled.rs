@@ -1,5 +1,10 @@
 //! Links that are relabelled after their touches were rolled up.
 
+use headwater::domain::channel::Effect;
+use headwater::domain::ids::PostId;
+use headwater::domain::link::LinkLabels;
+use headwater::reports::touch_counts::Detail;
+use headwater::store::links;
 use headwater::tracking::writer::TouchSink;
 
 use super::*;
@@ -40,5 +45,26 @@ on_both! {
         assert_eq!(row(&report, "(unallocated)")["cost_minor"], 12_345, "{report}");
         assert_eq!(report["rows"].as_array().expect("rows").len(), 1, "{report}");
         compare(&app, &[horizon(&app)], "taken back under another title");
+    }
+
+    fn a_post_that_a_link_got_late_counts_from_its_instant_on(app) {
+        two_links(&app);
+        a_post(&app);
+        let mut sink = sink(&app);
+        let now = app.clock.now();
+        sink.store(&[click(now.plus_ms(-HOUR), 1), click(now.plus_ms(2 * HOUR), 1)]).expect("stored");
+        app.clock.advance_ms(25 * HOUR);
+        sink.store(&[click(now.plus_ms(3 * HOUR), 1)]).expect("stored");
+        app.clock.set(now.plus_ms(HOUR));
+        let post = Some(PostId(1));
+        let revise = |conn: &mut Conn| links::revise(conn, LinkId(1), Effect::FromNowOn, &author(&app), |l| LinkLabels { post, ..l.clone() });
+        app.state().db.write_now(revise).expect("revised");
+        let detail = Detail { by_origin: true, ..Detail::default() };
+        let as_of = horizon(&app);
+        let wanted = Wanted { zone: &Zone::utc(), days: period(), moments: Moments::all(as_of), detail, classes: HUMAN };
+        for counts in both_counts(&app, as_of, &wanted) {
+            let counts: Vec<_> = counts.iter().map(|c| (c.post, c.count)).collect();
+            assert_eq!(counts, [(None, 1), (post, 2)]);
+        }
     }
 }
