@@ -36,6 +36,8 @@ mod moments;
 #[cfg(test)]
 mod paths;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod postgres_tls;
 #[cfg(test)]
 mod reclassify;
