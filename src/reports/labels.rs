@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::domain::channel::{CampaignLabels, ChannelLabels, History};
-use crate::domain::ids::{CampaignId, ChannelId, LinkId};
+use crate::domain::ids::{CampaignId, ChannelId, LinkId, PostId};
 use crate::domain::link::LinkLabels;
 use crate::domain::time::UtcMillis;
 use crate::store::rollups::View;
@@ -19,14 +19,15 @@ pub(super) struct Origin {
 
 /// Codes and label histories of everything a report groups by.
 #[derive(Debug, Default)]
-pub(super) struct Labels {
+pub struct Labels {
     channels: HashMap<ChannelId, (String, History<ChannelLabels>)>,
     campaigns: HashMap<CampaignId, (String, History<CampaignLabels>)>,
     links: HashMap<LinkId, (String, History<LinkLabels>)>,
 }
 
 impl Labels {
-    pub(super) fn load(conn: &mut Conn, moments: &Moments) -> Result<Self, StoreError> {
+    /// Those that a report sees.
+    pub fn load(conn: &mut Conn, moments: &Moments) -> Result<Self, StoreError> {
         let mut channel_histories = labels::channel_histories(conn, moments)?;
         let mut campaign_histories = labels::campaign_histories(conn, moments)?;
         let mut link_histories = links::histories(conn, moments)?;
@@ -53,6 +54,11 @@ impl Labels {
     /// The campaign of a touch, likewise.
     pub(super) fn campaign_of(&self, origin: Origin, at: UtcMillis) -> Option<CampaignId> {
         origin.campaign.or_else(|| self.link_at(origin.link?, at)?.campaign)
+    }
+
+    /// The post of a touch's link at that time.
+    pub(super) fn post_of(&self, origin: Origin, at: UtcMillis) -> Option<PostId> {
+        self.link_at(origin.link?, at)?.post
     }
 
     pub(super) fn is_direct(&self, channel: Option<ChannelId>, at: UtcMillis) -> bool {
@@ -123,8 +129,8 @@ impl Labels {
 }
 
 /// What of a link's label touches are counted by.
-fn origin_of(labels: Option<&LinkLabels>) -> Option<(ChannelId, Option<CampaignId>)> {
-    labels.map(|l| (l.channel, l.campaign))
+fn origin_of(labels: Option<&LinkLabels>) -> Option<(ChannelId, Option<CampaignId>, Option<PostId>)> {
+    labels.map(|l| (l.channel, l.campaign, l.post))
 }
 
 fn name_of<'a, L: 'a>(

@@ -12,9 +12,10 @@ mod costs;
 mod facts;
 pub mod journey;
 mod labels;
-mod touch_counts;
+pub mod touch_counts;
 
 pub use facts::people;
+pub use labels::Labels;
 
 use crate::domain::fault::Fault;
 use crate::store::StoreError;

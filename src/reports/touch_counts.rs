@@ -1,156 +1,249 @@
-//! How many human touches each day had, by the labels that an `as_of` sees.
+//! How many touches each day had, by the labels that a report sees.
 //!
-//! From the rollups where there are any for the zone and the `as_of` (another zone has them by channel alone), else from
-//! the touches of the period; the figures are the same. Which it was is told by nothing
-//! in the answer, as the answer must not depend on it.
+//! From the rollups where they hold what is asked: from those of days and links in their zone, from those of quarters
+//! of an hour by channel in any zone; else from the touches of the period. The figures are the same. Which it was is
+//! told by nothing in the answer, as the answer must not depend on it.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::labels::{Labels, Origin};
-use crate::domain::ids::{CampaignId, ChannelId, LinkId};
+use crate::domain::client::Country;
+use crate::domain::ids::{CampaignId, ChannelId, LinkId, PostId};
 use crate::domain::time::{Day, DayRange, UtcMillis, Zone};
-use crate::domain::touch::TouchKind;
-use crate::store::rollups::{self, Single, View};
-use crate::store::{Conn, Moments, StoreError, touches};
+use crate::domain::touch::{TouchClass, TouchKind};
+use crate::store::rollups::{self, Apart, Single, View};
+use crate::store::touches::{self, DeviceId};
+use crate::store::{Conn, Moments, StoreError};
+
+/// What a report counts unless it is asked for the rest.
+pub const HUMAN: &[TouchClass] = &[TouchClass::Human];
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub struct Wanted<'a> {
     /// Whose days.
-    pub(super) zone: &'a Zone,
+    pub zone: &'a Zone,
     /// Which days.
-    pub(super) days: DayRange,
-    /// Facts recorded up to here.
-    pub(super) as_of: UtcMillis,
-    /// Whether days, campaigns and links are told apart; else only channels are, and the rest of an answer may be any.
-    pub(super) by_day: bool,
+    pub days: DayRange,
+    /// Up to when each kind of fact is seen.
+    pub moments: Moments,
+    /// What is told apart.
+    pub detail: Detail,
+    /// Which classes.
+    pub classes: &'a [TouchClass],
+}
+
+/// What is told apart beside kinds, classes and channels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// Days.
+    pub by_day: bool,
+    /// Links, campaigns and posts.
+    pub by_origin: bool,
+    /// Countries and devices.
+    pub by_place: bool,
 }
 
 impl Wanted<'_> {
-    fn from(&self) -> UtcMillis {
-        self.zone.day_start(self.days.from)
+    fn period(&self) -> (UtcMillis, UtcMillis) {
+        self.of_days(self.days)
     }
 
-    fn to(&self) -> UtcMillis {
-        self.zone.day_start(self.days.to.plus_days(1))
-    }
-}
-
-/// Human touches of one day, kind and origin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Counted {
-    pub(super) day: Day,
-    pub(super) kind: TouchKind,
-    pub(super) link: Option<LinkId>,
-    pub(super) channel: Option<ChannelId>,
-    pub(super) campaign: Option<CampaignId>,
-    pub(super) count: i64,
-}
-
-/// Counts.
-pub(super) fn human(conn: &mut Conn, labels: &Labels, wanted: &Wanted<'_>) -> Result<Vec<Counted>, StoreError> {
-    match rollups::view(conn, wanted.as_of)? {
-        Some(view) if view.zone == *wanted.zone => from_rollups(conn, labels, wanted, &view),
-        Some(view) if !wanted.by_day && !labels.has_moved(&view) => match from_quarters(conn, labels, wanted, &view)? {
-            Some(counts) => Ok(counts),
-            None => from_touches(conn, labels, wanted),
-        },
-        _ => from_touches(conn, labels, wanted),
+    fn of_days(&self, days: DayRange) -> (UtcMillis, UtcMillis) {
+        (self.zone.day_start(days.from), self.zone.day_start(days.to.plus_days(1)))
     }
 }
 
-/// Sums quarters of an hour, for the days of another zone by channel; `None` where its days do not begin on one.
-fn from_quarters(
-    conn: &mut Conn,
-    labels: &Labels,
-    wanted: &Wanted<'_>,
-    view: &View,
-) -> Result<Option<Vec<Counted>>, StoreError> {
-    let (from, to) = (wanted.from(), wanted.to());
-    let Some(cells) = rollups::by_channel(conn, view, from, to)? else { return Ok(None) };
-    let day = wanted.days.from;
-    let in_cells = cells.into_iter().map(|cell| Counted {
+/// Touches of one sort. What is not told apart is the first day, or `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// The local day.
+    pub day: Day,
+    /// What they were.
+    pub kind: TouchKind,
+    /// Their class.
+    pub class: TouchClass,
+    /// The channel.
+    pub channel: Option<ChannelId>,
+    /// The campaign.
+    pub campaign: Option<CampaignId>,
+    /// The post of the link.
+    pub post: Option<PostId>,
+    /// The link.
+    pub link: Option<LinkId>,
+    /// The country, where it is known.
+    pub country: Option<Country>,
+    /// The device.
+    pub device: Option<DeviceId>,
+    /// How many; never zero.
+    pub count: i64,
+}
+
+/// What touches of one sort have in common: [`Counted`] without its count.
+type Sort = (
+    Day,
+    TouchKind,
+    TouchClass,
+    Option<ChannelId>,
+    Option<CampaignId>,
+    Option<PostId>,
+    Option<LinkId>,
+    Option<Country>,
+    Option<DeviceId>,
+);
+
+/// Counts. Each sort comes once, in a fixed order.
+pub fn count(conn: &mut Conn, labels: &Labels, wanted: &Wanted<'_>) -> Result<Vec<Counted>, StoreError> {
+    let mut sums = Sums { labels, wanted, counts: BTreeMap::new() };
+    // Rollups know one moment for all kinds of facts.
+    let view = match wanted.moments.uniform() {
+        Some(as_of) => rollups::view(conn, as_of)?,
+        None => None,
+    };
+    let detail = wanted.detail;
+    match view {
+        Some(view) if view.zone == *wanted.zone && !detail.by_place => from_rollups(conn, &view, &mut sums)?,
+        Some(view) if !detail.by_origin && !labels.has_moved(&view) && from_quarters(conn, &view, &mut sums)? => {}
+        _ => from_touches(conn, &mut sums)?,
+    }
+    // None for what was taken back: a touch may have been counted under one stretch of its link's labels and be taken
+    // back under another one, which a revision in between began.
+    let counts = sums.counts.into_iter().filter(|(_, count)| *count != 0);
+    let counted = |((day, kind, class, channel, campaign, post, link, country, device), count): (Sort, i64)| Counted {
         day,
-        kind: cell.kind,
-        link: None,
-        channel: cell.channel,
-        campaign: None,
-        count: cell.count,
-    });
-    let mut counts: Vec<Counted> = in_cells.collect();
-    let behind = rollups::tail(conn, view, from, to)?;
-    counts.extend(behind.iter().map(|touch| one(labels, wanted, touch)));
-    Ok(Some(merged(counts)))
+        kind,
+        class,
+        channel,
+        campaign,
+        post,
+        link,
+        country,
+        device,
+        count,
+    };
+    Ok(counts.map(counted).collect())
 }
 
-/// A touch that is counted by itself.
-fn one(labels: &Labels, wanted: &Wanted<'_>, touch: &Single) -> Counted {
-    let origin = Origin { link: touch.link, channel: touch.channel, campaign: touch.campaign };
-    Counted {
-        day: wanted.zone.day_of(touch.occurred_at),
-        kind: touch.kind,
-        link: touch.link,
-        channel: labels.channel_of(origin, touch.occurred_at),
-        campaign: labels.campaign_of(origin, touch.occurred_at),
-        count: 1,
+/// Touches that came from one place, as a source tells them.
+struct Found {
+    day: Day,
+    kind: TouchKind,
+    class: TouchClass,
+    origin: Origin,
+    /// An instant at which the link had the label that is theirs.
+    labelled_at: UtcMillis,
+    country: Option<Country>,
+    device: Option<DeviceId>,
+}
+
+/// Counts in the making.
+struct Sums<'a> {
+    labels: &'a Labels,
+    wanted: &'a Wanted<'a>,
+    counts: BTreeMap<Sort, i64>,
+}
+
+impl Sums<'_> {
+    fn add(&mut self, found: &Found, count: i64) {
+        let (detail, at) = (self.wanted.detail, found.labelled_at);
+        let origin = Some(found.origin).filter(|_| detail.by_origin);
+        let sort = (
+            if detail.by_day { found.day } else { self.wanted.days.from },
+            found.kind,
+            found.class,
+            self.labels.channel_of(found.origin, at),
+            origin.and_then(|o| self.labels.campaign_of(o, at)),
+            origin.and_then(|o| self.labels.post_of(o, at)),
+            origin.and_then(|o| o.link),
+            found.country.filter(|_| detail.by_place),
+            found.device.filter(|_| detail.by_place),
+        );
+        *self.counts.entry(sort).or_default() += count;
     }
+
+    fn add_one(&mut self, touch: &Single) {
+        let found = Found {
+            day: self.wanted.zone.day_of(touch.occurred_at),
+            kind: touch.kind,
+            class: touch.class,
+            origin: Origin { link: touch.link, channel: touch.channel, campaign: touch.campaign },
+            labelled_at: touch.occurred_at,
+            country: touch.country,
+            device: Some(touch.device),
+        };
+        self.add(&found, 1);
+    }
+}
+
+/// Sums quarters of an hour, for the days of any zone by channel. Answers whether its days begin on one.
+fn from_quarters(conn: &mut Conn, view: &View, sums: &mut Sums<'_>) -> Result<bool, StoreError> {
+    let wanted = sums.wanted;
+    let apart = Apart { days: wanted.detail.by_day, places: wanted.detail.by_place };
+    let cells = rollups::by_channel(conn, view, (wanted.zone, wanted.days), wanted.classes, apart)?;
+    let Some(cells) = cells else { return Ok(false) };
+    for cell in cells {
+        let found = Found {
+            day: cell.day,
+            kind: cell.kind,
+            class: cell.class,
+            origin: Origin { link: None, channel: cell.channel, campaign: None },
+            labelled_at: wanted.zone.day_start(cell.day),
+            country: cell.country,
+            device: cell.device,
+        };
+        sums.add(&found, cell.count);
+    }
+    for touch in rollups::tail(conn, view, wanted.period(), wanted.classes)? {
+        sums.add_one(&touch);
+    }
+    Ok(true)
 }
 
 /// Sums cells; what the cells do not know is counted touch by touch.
-fn from_rollups(
-    conn: &mut Conn,
-    labels: &Labels,
-    wanted: &Wanted<'_>,
-    view: &View,
-) -> Result<Vec<Counted>, StoreError> {
-    let late = late_days(labels, wanted, view);
+fn from_rollups(conn: &mut Conn, view: &View, sums: &mut Sums<'_>) -> Result<(), StoreError> {
+    let wanted = sums.wanted;
+    let late = late_days(sums.labels, wanted, view);
     let is_late =
         |link: Option<LinkId>, day: Day| link.and_then(|id| late.get(&id)).is_some_and(|days| days.contains(day));
-    let mut counts = Vec::new();
     // A link's late days are taken out by day, so where there are any, days are told apart.
-    for cell in rollups::cells(conn, view, wanted.days, wanted.by_day || !late.is_empty())? {
+    let by_day = wanted.detail.by_day || !late.is_empty();
+    for cell in rollups::cells(conn, view, wanted.days, wanted.classes, by_day)? {
         if is_late(cell.link, cell.day) {
             continue;
         }
-        let origin = Origin { link: cell.link, channel: cell.channel, campaign: cell.campaign };
-        counts.push(Counted {
+        let found = Found {
             day: cell.day,
             kind: cell.kind,
-            link: cell.link,
-            channel: labels.channel_of(origin, cell.labelled_at),
-            campaign: labels.campaign_of(origin, cell.labelled_at),
-            count: cell.count,
-        });
+            class: cell.class,
+            origin: Origin { link: cell.link, channel: cell.channel, campaign: cell.campaign },
+            labelled_at: cell.labelled_at,
+            country: None,
+            device: None,
+        };
+        sums.add(&found, cell.count);
     }
-    let single = |touch: &Single| one(labels, wanted, touch);
-    let behind = rollups::tail(conn, view, wanted.from(), wanted.to())?;
-    counts.extend(behind.iter().map(single).filter(|c| !is_late(c.link, c.day)));
+    for touch in rollups::tail(conn, view, wanted.period(), wanted.classes)? {
+        if !is_late(touch.link, wanted.zone.day_of(touch.occurred_at)) {
+            sums.add_one(&touch);
+        }
+    }
     for (link, days) in &late {
-        let (from, to) = (wanted.zone.day_start(days.from), wanted.zone.day_start(days.to.plus_days(1)));
-        counts.extend(rollups::of_link(conn, view, *link, from, to)?.iter().map(single));
+        for touch in rollups::of_link(conn, view, *link, wanted.of_days(*days), wanted.classes)? {
+            sums.add_one(&touch);
+        }
     }
-    Ok(merged(counts))
-}
-
-/// One count for each day, kind and origin, and none for what was taken back: a touch may have been counted under one
-/// stretch of its link's labels and be taken back under another one, which a revision in between began.
-fn merged(counts: Vec<Counted>) -> Vec<Counted> {
-    let mut sums: BTreeMap<_, i64> = BTreeMap::new();
-    for c in counts {
-        *sums.entry((c.day, c.kind, c.link, c.channel, c.campaign)).or_default() += c.count;
-    }
-    let counted = |((day, kind, link, channel, campaign), count)| Counted { day, kind, link, channel, campaign, count };
-    sums.into_iter().filter(|(_, count)| *count != 0).map(counted).collect()
+    Ok(())
 }
 
 /// The days of the period on which some cells of a link do not know its label.
 fn late_days(labels: &Labels, wanted: &Wanted<'_>, view: &View) -> HashMap<LinkId, DayRange> {
     let mut late: HashMap<LinkId, DayRange> = HashMap::new();
+    let (begin, end) = wanted.period();
     for (link, from, upto) in labels.late(view) {
-        if upto < wanted.from() || wanted.to() <= from {
+        if upto < begin || end <= from {
             continue;
         }
-        let first = wanted.zone.day_of(from.max(wanted.from()));
+        let first = wanted.zone.day_of(from.max(begin));
         let last = wanted.zone.day_of(upto).min(wanted.days.to);
         let days = late.entry(link).or_insert(DayRange { from: first, to: last });
         *days = DayRange { from: days.from.min(first), to: days.to.max(last) };
@@ -160,29 +253,31 @@ fn late_days(labels: &Labels, wanted: &Wanted<'_>, view: &View) -> HashMap<LinkI
 
 /// Counts the touches of the period: it is cut where days begin and where a link is relabelled, so that within each
 /// piece every touch of a link has one label.
-fn from_touches(conn: &mut Conn, labels: &Labels, wanted: &Wanted<'_>) -> Result<Vec<Counted>, StoreError> {
-    let (from, to) = (wanted.from(), wanted.to());
-    let mut cuts: Vec<UtcMillis> = labels.changes_within(from, to);
-    if wanted.by_day {
+fn from_touches(conn: &mut Conn, sums: &mut Sums<'_>) -> Result<(), StoreError> {
+    let wanted = sums.wanted;
+    let (from, to) = wanted.period();
+    let mut cuts: Vec<UtcMillis> = sums.labels.changes_within(from, to);
+    if wanted.detail.by_day {
         cuts.extend(wanted.days.days().map(|d| wanted.zone.day_start(d)));
     }
     cuts.extend([from, to]);
     cuts.sort();
     cuts.dedup();
-    let mut counts = Vec::new();
     for (from, to) in cuts.iter().zip(cuts.iter().skip(1)) {
         let day = wanted.zone.day_of(*from);
-        for counted in touches::count_human(conn, *from, *to, &Moments::all(wanted.as_of))? {
-            let origin = Origin { link: counted.link, channel: counted.channel, campaign: counted.campaign };
-            counts.push(Counted {
+        let by_place = wanted.detail.by_place;
+        for counted in touches::count(conn, (*from, *to), wanted.classes, by_place, &wanted.moments)? {
+            let found = Found {
                 day,
                 kind: counted.kind,
-                link: counted.link,
-                channel: labels.channel_of(origin, *from),
-                campaign: labels.campaign_of(origin, *from),
-                count: counted.count,
-            });
+                class: counted.class,
+                origin: Origin { link: counted.link, channel: counted.channel, campaign: counted.campaign },
+                labelled_at: *from,
+                country: counted.country,
+                device: counted.device,
+            };
+            sums.add(&found, counted.count);
         }
     }
-    Ok(counts)
+    Ok(())
 }

@@ -34,6 +34,10 @@ mod links;
 #[cfg(test)]
 mod moments;
 #[cfg(test)]
+mod paths;
+#[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod postgres_tls;
 #[cfg(test)]
 mod reclassify;

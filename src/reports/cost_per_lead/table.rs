@@ -6,7 +6,7 @@ use super::super::ReportError;
 use super::super::costs::{self, DayClicks};
 use super::super::facts::{Facts, Who};
 use super::super::labels::Origin;
-use super::super::touch_counts::{self, Wanted};
+use super::super::touch_counts::{self, Detail, HUMAN, Wanted};
 use super::{Dimension, Figures, Parameters, Report, Row, RowKey};
 use crate::domain::attribution::credit::allocate;
 use crate::domain::attribution::journey::Journey;
@@ -62,11 +62,16 @@ impl<'a> Table<'a> {
         let wanted = Wanted {
             zone: &self.parameters.zone,
             days: self.parameters.range,
-            as_of,
+            moments: Moments::all(as_of),
             // Days matter only where a cost is divided by a day's clicks.
-            by_day: self.parameters.by != Dimension::Channel,
+            detail: Detail {
+                by_day: self.parameters.by != Dimension::Channel,
+                by_origin: self.parameters.by != Dimension::Channel,
+                by_place: false,
+            },
+            classes: HUMAN,
         };
-        for counted in touch_counts::human(conn, &self.facts.labels, &wanted)? {
+        for counted in touch_counts::count(conn, &self.facts.labels, &wanted)? {
             let key = self.parameters.by.key(&self.facts.labels, counted.channel, counted.campaign, counted.link);
             let row = self.row(key);
             if counted.kind == TouchKind::Click {

@@ -57,7 +57,7 @@ mod state;
 
 use std::collections::HashMap;
 
-pub use quarters::{ChannelCell, by_channel};
+pub use quarters::{Apart, ChannelCell, by_channel};
 pub use read::{Cell, Clicks, Single, View, cells, clicks_by_link, of_link, tail, view};
 pub use state::adopt_zone;
 
@@ -214,7 +214,7 @@ pub(super) fn reclassified(
     pages(conn, &Which::Ids(&ids), at, &mut |conn, rows| {
         let (mut before, mut after) = (Vec::new(), Vec::new());
         for row in rows {
-            let id = TouchId(super::uuid(&row.id)?);
+            let id = TouchId(row.id.id());
             let Some(change) = wanted.get(&id) else { continue };
             standing.push(id);
             if class_code(change.class) != row.class {

@@ -10,12 +10,13 @@ use super::EPOCH_TOUCHES;
 use super::cells::{day_number, day_of_number};
 use super::rows::{Counted, Which, pages};
 use super::state::State;
+use crate::domain::client::Country;
 use crate::domain::ids::{CampaignId, ChannelId, LinkId};
 use crate::domain::time::{DayRange, UtcMillis, Zone};
 use crate::domain::touch::{TouchClass, TouchKind};
 use crate::store::schema::{rollup_days, rollup_epochs, touches};
-use crate::store::touches::{class_code, id_range, kind_code, kind_of};
-use crate::store::{Conn, ROWS_PER_STATEMENT, StoreError};
+use crate::store::touches::{DeviceId, class_code, class_of, id_range, kind_code, kind_of};
+use crate::store::{Conn, ROWS_PER_STATEMENT, StoreError, stored};
 
 /// More touches behind the last closed epoch are better counted by the database than read one by one.
 const TAIL_MAX: i64 = 4 * EPOCH_TOUCHES;
@@ -45,13 +46,15 @@ impl View {
     }
 }
 
-/// Human touches of one day, or of all days that were asked for, of one link under one label.
+/// Touches of one day, or of all days that were asked for, of one link under one label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
     /// Which day; the first one asked for where days are not told apart.
     pub day: crate::domain::time::Day,
     /// What they were.
     pub kind: TouchKind,
+    /// Their class.
+    pub class: TouchClass,
     /// The link.
     pub link: Option<LinkId>,
     /// The channel that the touches themselves say.
@@ -64,19 +67,25 @@ pub struct Cell {
     pub count: i64,
 }
 
-/// A human touch that is counted by itself.
+/// A touch that is counted by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Single {
     /// When it happened.
     pub occurred_at: UtcMillis,
     /// What it was.
     pub kind: TouchKind,
+    /// The class that holds.
+    pub class: TouchClass,
     /// The link.
     pub link: Option<LinkId>,
     /// The channel that the touch itself says.
     pub channel: Option<ChannelId>,
     /// The campaign that the touch itself says.
     pub campaign: Option<CampaignId>,
+    /// The country of the address, where it is known.
+    pub country: Option<Country>,
+    /// The device.
+    pub device: DeviceId,
 }
 
 /// What an `as_of` sees; `None` where touches must be counted: there are no rollups yet, or not for so early an `as_of`.
@@ -127,31 +136,40 @@ fn late_revisions(conn: &mut Conn, as_of: UtcMillis) -> Result<HashMap<(UtcMilli
     Ok(rows.into_iter().map(late).collect())
 }
 
-type CellRow = (i32, i16, i64, i32, i32, i64, i64);
+/// Day, kind, class, link, channel, campaign, stretch and count.
+type CellRow = (i32, i16, i16, i64, i32, i32, i64, i64);
 
-/// The human touches of closed epochs on days of the view's zone; by day, or of all days together.
-pub fn cells(conn: &mut Conn, view: &View, days: DayRange, by_day: bool) -> Result<Vec<Cell>, StoreError> {
+/// The touches of some classes of closed epochs on days of the view's zone; by day, or of all days together.
+pub fn cells(
+    conn: &mut Conn,
+    view: &View,
+    days: DayRange,
+    classes: &[TouchClass],
+    by_day: bool,
+) -> Result<Vec<Cell>, StoreError> {
     use rollup_days as t;
     let (from, to) = (day_number(days.from), day_number(days.to));
+    let codes: Vec<i16> = classes.iter().map(|c| class_code(*c)).collect();
     let sum = || sql::<BigInt>("CAST(SUM(count) AS BIGINT)");
     let rows: Vec<CellRow> = on!(conn, c => {
-        let wanted = t::table.filter(t::day.between(from, to)).filter(t::class.eq(class_code(TouchClass::Human)))
+        let wanted = t::table.filter(t::day.between(from, to)).filter(t::class.eq_any(&codes))
             .filter(t::epoch.le(view.epoch));
         if by_day {
-            wanted.group_by((t::day, t::link_id, t::kind, t::channel_id, t::campaign_id, t::stretch))
-                .select((t::day, t::kind, t::link_id, t::channel_id, t::campaign_id, t::stretch, sum())).load(c)?
+            wanted.group_by((t::day, t::link_id, t::kind, t::class, t::channel_id, t::campaign_id, t::stretch))
+                .select((t::day, t::kind, t::class, t::link_id, t::channel_id, t::campaign_id, t::stretch, sum())).load(c)?
         } else {
-            let rows: Vec<(i16, i64, i32, i32, i64, i64)> = wanted
-                .group_by((t::link_id, t::kind, t::channel_id, t::campaign_id, t::stretch))
-                .select((t::kind, t::link_id, t::channel_id, t::campaign_id, t::stretch, sum())).load(c)?;
-            rows.into_iter().map(|(kind, link, channel, campaign, stretch, n)| (from, kind, link, channel, campaign, stretch, n)).collect()
+            let rows: Vec<(i16, i16, i64, i32, i32, i64, i64)> = wanted
+                .group_by((t::link_id, t::kind, t::class, t::channel_id, t::campaign_id, t::stretch))
+                .select((t::kind, t::class, t::link_id, t::channel_id, t::campaign_id, t::stretch, sum())).load(c)?;
+            rows.into_iter().map(|(k, s, l, c, g, stretch, n)| (from, k, s, l, c, g, stretch, n)).collect()
         }
     });
     let some = |id: i64| Some(id).filter(|id| *id != 0);
-    let cell = |(day, kind, link, channel, campaign, stretch, count): CellRow| {
+    let cell = |(day, kind, class, link, channel, campaign, stretch, count): CellRow| {
         Ok(Cell {
             day: day_of_number(day),
             kind: kind_of(kind)?,
+            class: class_of(class)?,
             link: some(link).map(LinkId),
             channel: some(channel.into()).map(ChannelId),
             campaign: some(campaign.into()).map(CampaignId),
@@ -159,46 +177,55 @@ pub fn cells(conn: &mut Conn, view: &View, days: DayRange, by_day: bool) -> Resu
             count,
         })
     };
-    rows.into_iter().filter(|r| r.6 != 0).map(cell).collect()
+    rows.into_iter().filter(|r| r.7 != 0).map(cell).collect()
 }
 
-/// The human touches in `[from, to)` behind the last closed epoch, each by itself.
-pub fn tail(conn: &mut Conn, view: &View, from: UtcMillis, to: UtcMillis) -> Result<Vec<Single>, StoreError> {
+/// The touches of some classes in `[from, to)` behind the last closed epoch, each by itself.
+pub fn tail(
+    conn: &mut Conn,
+    view: &View,
+    (from, to): (UtcMillis, UtcMillis),
+    classes: &[TouchClass],
+) -> Result<Vec<Single>, StoreError> {
     let Some((first, last)) = &view.behind else { return Ok(Vec::new()) };
     let (from_id, to_id) = id_range(from, to);
     let ids = (first.as_slice().max(&from_id), last.as_slice().min(&to_id));
-    singles(conn, &Which::Recorded { after: view.closed_at, upto: view.as_of, ids }, (from, to), view.as_of)
+    singles(conn, &Which::Recorded { after: view.closed_at, upto: view.as_of, ids }, (from, to), classes, view.as_of)
 }
 
-/// The human touches of a link in `[from, to)`, each by itself, whatever of them is rolled up.
+/// The touches of some classes of a link in `[from, to)`, each by itself, whatever of them is rolled up.
 pub fn of_link(
     conn: &mut Conn,
     view: &View,
     link: LinkId,
-    from: UtcMillis,
-    to: UtcMillis,
+    (from, to): (UtcMillis, UtcMillis),
+    classes: &[TouchClass],
 ) -> Result<Vec<Single>, StoreError> {
     let (from_id, to_id) = id_range(from, to);
-    singles(conn, &Which::Link { link: link.0, ids: (&from_id, &to_id) }, (from, to), view.as_of)
+    singles(conn, &Which::Link { link: link.0, ids: (&from_id, &to_id) }, (from, to), classes, view.as_of)
 }
 
 fn singles(
     conn: &mut Conn,
     which: &Which<'_>,
     (from, to): (UtcMillis, UtcMillis),
+    classes: &[TouchClass],
     as_of: UtcMillis,
 ) -> Result<Vec<Single>, StoreError> {
     let mut found = Vec::new();
-    let human = class_code(TouchClass::Human);
-    let counts = |r: &Counted| r.class == human && from.0 <= r.occurred_at && r.occurred_at < to.0;
+    let codes: Vec<i16> = classes.iter().map(|c| class_code(*c)).collect();
+    let counts = |r: &Counted| codes.contains(&r.class) && from.0 <= r.occurred_at && r.occurred_at < to.0;
     pages(conn, which, as_of, &mut |_conn, rows| {
         for row in rows.into_iter().filter(counts) {
             found.push(Single {
                 occurred_at: UtcMillis(row.occurred_at),
                 kind: kind_of(row.kind)?,
+                class: class_of(row.class)?,
                 link: row.link_id.map(LinkId),
                 channel: row.channel_id.map(ChannelId),
                 campaign: row.campaign_id.map(CampaignId),
+                country: row.country.as_deref().map(stored).transpose()?,
+                device: DeviceId(row.device_id),
             });
         }
         Ok(())

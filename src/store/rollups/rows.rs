@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use crate::domain::channel::{History, Revision};
 use crate::domain::time::UtcMillis;
 use crate::store::schema::{link_revisions, touches};
-use crate::store::touches::{class_code, of_touches};
+use crate::store::touches::{Key, class_code, of_touches};
 use crate::store::{Conn, ROWS_PER_STATEMENT, StoreError};
 
 /// Rows of one query: what is in memory at a time.
@@ -17,7 +17,7 @@ const PAGE: i64 = 20_000;
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = touches)]
 pub(super) struct Counted {
-    pub(super) id: Vec<u8>,
+    pub(super) id: Key,
     pub(super) occurred_at: i64,
     pub(super) kind: i16,
     /// As stored; [`pages`] puts the class in that holds.
@@ -100,7 +100,8 @@ pub(super) fn pages(
         })?;
         let Some(end) = rows.last() else { return Ok(()) };
         // The next key there can be.
-        lower.clone_from(&end.id);
+        lower.clear();
+        lower.extend(end.id.0);
         lower.push(0);
         each_with_classes(conn, rows, as_of, each)?;
     }
@@ -112,8 +113,7 @@ fn each_with_classes(
     as_of: UtcMillis,
     each: &mut Each<'_>,
 ) -> Result<(), StoreError> {
-    let ids: Vec<Vec<u8>> = rows.iter().map(|r| r.id.clone()).collect();
-    let later = of_touches(conn, &ids, as_of)?;
+    let later = of_touches(conn, rows.iter().map(|r| r.id), as_of)?;
     for row in &mut rows {
         if let Some(class) = later.get(&row.id) {
             row.class = class_code(*class);

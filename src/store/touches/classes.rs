@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use diesel::prelude::*;
 
-use super::{Words, again, class_code, class_of};
+use super::{Key, Words, again, class_code, class_of};
 use crate::domain::ids::{BatchId, TouchId};
 use crate::domain::time::UtcMillis;
 use crate::domain::touch::TouchClass;
@@ -112,21 +112,22 @@ fn any(conn: &mut Conn) -> Result<bool, StoreError> {
     Ok(one.is_some())
 }
 
-/// The later classes of some touches that an `as_of` sees, by stored id.
+/// The later classes of some touches that an `as_of` sees.
 pub(in crate::store) fn of_touches(
     conn: &mut Conn,
-    ids: &[Vec<u8>],
+    ids: impl Iterator<Item = Key>,
     as_of: UtcMillis,
-) -> Result<HashMap<Vec<u8>, TouchClass>, StoreError> {
+) -> Result<HashMap<Key, TouchClass>, StoreError> {
     use touch_classes as t;
     let mut found = HashMap::new();
-    if ids.is_empty() || !any(conn)? {
+    if !any(conn)? {
         return Ok(found);
     }
+    let ids: Vec<Key> = ids.collect();
     for chunk in ids.chunks(ROWS_PER_STATEMENT) {
         // In the order of recording, so that the last one stays.
-        let rows: Vec<(Vec<u8>, i16)> = on!(conn, c => t::table
-            .filter(t::touch_id.eq_any(chunk)).filter(t::recorded_at.le(as_of.0))
+        let rows: Vec<(Key, i16)> = on!(conn, c => t::table
+            .filter(t::touch_id.eq_any(chunk.iter().map(|k| &k.0[..]))).filter(t::recorded_at.le(as_of.0))
             .order((t::touch_id, t::recorded_at)).select((t::touch_id, t::class)).load(c))?;
         for (id, class) in rows {
             found.insert(id, class_of(class)?);
@@ -140,12 +141,12 @@ pub(in crate::store) fn in_range(
     conn: &mut Conn,
     (from, to): (&[u8], &[u8]),
     as_of: UtcMillis,
-) -> Result<HashMap<Vec<u8>, TouchClass>, StoreError> {
+) -> Result<HashMap<Key, TouchClass>, StoreError> {
     use touch_classes as t;
     if !any(conn)? {
         return Ok(HashMap::new());
     }
-    let rows: Vec<(Vec<u8>, i16)> = on!(conn, c => t::table
+    let rows: Vec<(Key, i16)> = on!(conn, c => t::table
         .filter(t::touch_id.ge(from)).filter(t::touch_id.lt(to)).filter(t::recorded_at.le(as_of.0))
         .order((t::touch_id, t::recorded_at)).select((t::touch_id, t::class)).load(c))?;
     rows.into_iter().map(|(id, class)| Ok((id, class_of(class)?))).collect()

@@ -9,7 +9,11 @@
 mod again;
 mod classes;
 mod codes;
+mod count;
 mod insert;
+mod journeys;
+mod key;
+mod paths;
 mod read;
 mod words;
 
@@ -19,11 +23,15 @@ use std::sync::Arc;
 pub use again::{Classified, Pages, extent};
 pub(in crate::store) use classes::of_touches;
 pub use classes::{Corrected, Correction, Reclassified, correct, reclassify};
+pub use count::{TouchCount, count};
 pub use insert::{insert, insert_prepared};
-pub use read::{HumanClick, by_ids, by_visitors, count_human, counts_by_link, human_clicks_since, known_external};
-pub use words::Words;
+pub use journeys::{by_ids, by_visitors};
+pub use paths::Paths;
+pub use read::{HumanClick, counts_by_link, human_clicks_since, known_external};
+pub use words::{DeviceId, Words, device_names};
 
 pub(in crate::store) use codes::{class_code, class_of, kind_code, kind_of};
+pub(in crate::store) use key::Key;
 
 use super::id_floor;
 use crate::domain::client::{Country, Signals};
@@ -113,7 +121,7 @@ fn signals_of(code: i16) -> Signals {
     Signals::from_bits(code.cast_unsigned())
 }
 
-/// A stored touch, as journeys and labels need it.
+/// A stored touch, as journeys need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touch {
     /// Its id.
@@ -132,23 +140,12 @@ pub struct Touch {
     pub campaign: Option<CampaignId>,
     /// The browser.
     pub visitor: Option<VisitorId>,
+    /// The country of the address, where it is known.
+    pub country: Option<Country>,
+    /// The device.
+    pub device: DeviceId,
     /// The id it was imported with.
     pub external_id: Option<String>,
-}
-
-/// How many touches of one sort fell into one interval.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TouchCount {
-    /// What they were.
-    pub kind: TouchKind,
-    /// The link.
-    pub link: Option<LinkId>,
-    /// The channel that the touches themselves say.
-    pub channel: Option<ChannelId>,
-    /// The campaign that the touches themselves say.
-    pub campaign: Option<CampaignId>,
-    /// How many.
-    pub count: i64,
 }
 
 /// The ids of touches in `[from, to)`, as bounds of stored keys: the first one is in, the second is out.

@@ -102,6 +102,17 @@ impl Texts {
     }
 }
 
+/// A kind of device: its number in the dictionary. It tells devices apart in one database; reports show and sort names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceId(pub i32);
+
+/// The names of devices, such as `mobile`.
+pub fn device_names(conn: &mut Conn, devices: &BTreeSet<DeviceId>) -> Result<HashMap<DeviceId, Arc<str>>, StoreError> {
+    let mut texts = Texts::default();
+    texts.learn(conn, devices.iter().map(|d| d.0))?;
+    devices.iter().map(|d| Ok((*d, texts.text(d.0)?))).collect()
+}
+
 fn narrow(id: i64) -> Result<i32, StoreError> {
     i32::try_from(id).map_err(|_full| StoreError::Other("the dictionary is full".into()))
 }
