@@ -1,13 +1,21 @@
-//! A client's connection that is not read while it cannot be written.
+//! A client's connection: answers leave when their touches are recorded, and it is not read while it cannot be written.
+//!
+//! An answer must not be sent before its touch is in the journal, and touches are written in turns ([`super::track`]).
+//! To have the request wait for its turn would mean that actix-http polls it twice, the second time after a
+//! thousand others. So the request is answered at once, and what keeps the answer back is the connection: a touch *holds*
+//! it, bytes written meanwhile are kept here, and the turn's end *releases* it, which sends them.
 //!
 //! actix-http goes on reading requests of a client that reads no answers, and keeps the answers in memory: one such
 //! client could fill it. Here, once the client's buffers are full, its requests stay in the kernel until it has read;
 //! one that reads nothing for [`STALLED_MAX`] is sent away. So is one that takes minutes over a request: actix-http times
-//! the head of a connection's first request and nothing else.
+//! the head of a connection's first request and nothing else. Idle connections are ended here as well, by the
+//! same timer: actix-http would make one for each request.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
@@ -17,16 +25,39 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// How long a client may leave its answers unread.
 const STALLED_MAX: Duration = Duration::from_secs(30);
 
-/// How often a connection is looked at. A request whose answer has not begun after two looks is given up, however slowly
-/// its client sends it: longer than any statement of the database may take.
-const LOOK: Duration = Duration::from_secs(75);
+/// How often a connection is looked at. One on which nothing has happened between two looks is idle and ends.
+const LOOK: Duration = Duration::from_secs(5);
+/// A request whose answer has not begun after so many looks is given up, however slowly its client sends it: longer than
+/// any statement of the database may take.
+const REQUEST_LOOKS: u32 = 16;
 /// So many bytes are read before the requests in them are answered: actix-http would take in 128 KiB, thousands of small
 /// requests.
 const READ_AT_ONCE: usize = 16 * 1024;
+/// So many bytes of answers are held before the connection is neither read nor written until it is released.
+const HELD_MAX: usize = 64 * 1024;
+/// Memory for held answers that an idle connection keeps.
+const HELD_KEPT: usize = 2 * 1024;
 
-/// The connection.
-pub(super) struct Connection {
+/// The connection, as actix-http reads and writes it.
+pub(super) struct Connection(Rc<Link>);
+
+/// The connection, as touches hold it.
+pub(super) struct Link(RefCell<Socket>);
+
+struct Socket {
     stream: TcpStream,
+    /// Touches of it that are not recorded yet.
+    holds: usize,
+    /// What was written meanwhile, or what the client's buffers had no room for after that.
+    held: Vec<u8>,
+    /// How much of it is sent.
+    sent: usize,
+    /// Why it could not be sent.
+    broken: Option<io::Error>,
+    /// Who reads and writes the connection.
+    task: Option<Waker>,
+    /// The task waits until nothing is held.
+    is_awaited: bool,
     stalled: Option<Stalled>,
     watch: Option<Watch>,
     /// Bytes read since the reader last had to wait.
@@ -39,13 +70,22 @@ struct Watch {
     look: Pin<Box<Sleep>>,
     /// Bytes were read since the last write.
     is_waiting: bool,
-    /// So it was at the last look, and nothing was written since.
-    was_waiting: bool,
+    /// Looks since that changed.
+    looks: u32,
+}
+
+/// What a look has found.
+enum Found {
+    Nothing,
+    /// It is idle.
+    Idle,
+    /// The time for a request is up.
+    Late,
 }
 
 impl Watch {
     fn start(context: &mut Context<'_>) -> Self {
-        let mut watch = Self { look: Box::pin(sleep(LOOK)), is_waiting: false, was_waiting: false };
+        let mut watch = Self { look: Box::pin(sleep(LOOK)), is_waiting: false, looks: 0 };
         watch.set(context);
         watch
     }
@@ -54,18 +94,18 @@ impl Watch {
         let _pending = self.look.as_mut().poll(context);
     }
 
-    /// Whether the client's time is up.
-    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+    fn look(&mut self, context: &mut Context<'_>) -> Found {
         if !self.look.is_elapsed() {
-            return false;
+            return Found::Nothing;
         }
-        if self.was_waiting {
-            return true;
-        }
-        self.was_waiting = self.is_waiting;
+        self.looks += 1;
         self.look.as_mut().reset(Instant::now() + LOOK);
         self.set(context);
-        false
+        match (self.is_waiting, self.looks) {
+            (true, REQUEST_LOOKS..) => Found::Late,
+            (false, 2..) => Found::Idle,
+            _ => Found::Nothing,
+        }
     }
 }
 
@@ -78,14 +118,101 @@ struct Stalled {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, stalled: None, watch: None, read: 0 }
+        Self(Rc::new(Link(RefCell::new(Socket {
+            stream,
+            holds: 0,
+            held: Vec::new(),
+            sent: 0,
+            broken: None,
+            task: None,
+            is_awaited: false,
+            stalled: None,
+            watch: None,
+            read: 0,
+        }))))
+    }
+
+    /// What touches hold.
+    pub(super) fn link(&self) -> Rc<Link> {
+        Rc::clone(&self.0)
+    }
+}
+
+impl Link {
+    /// Keeps back what is written from now on, until as many releases have come.
+    pub(super) fn hold(&self) {
+        self.0.borrow_mut().holds += 1;
+    }
+
+    /// Takes one hold away, and sends what was kept back when it was the last.
+    pub(super) fn release(&self) {
+        let mut socket = self.0.borrow_mut();
+        socket.holds = socket.holds.saturating_sub(1);
+        if socket.holds > 0 {
+            return;
+        }
+        // Where nothing was written since the hold, nobody has to be told either.
+        let Some(task) = socket.task.take() else { return };
+        let sent = socket.poll_send(&mut Context::from_waker(&task));
+        if let Poll::Ready(Err(why)) = sent {
+            socket.broken = Some(why);
+            task.wake_by_ref();
+        } else if sent.is_ready() && std::mem::take(&mut socket.is_awaited) {
+            task.wake_by_ref();
+        }
+        socket.task = Some(task);
+    }
+}
+
+impl Socket {
+    /// Sends what was kept back; ready when nothing is left.
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let sent = self.send_held(context);
+        if sent.is_ready() {
+            self.sent = 0;
+            self.held.clear();
+            self.held.shrink_to(HELD_KEPT);
+        }
+        self.noted(context, sent)
+    }
+
+    fn send_held(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = self.held.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            // Not `poll_write`, of which tokio lets one task do some hundred in a row: a turn has more answers.
+            match self.stream.try_write(rest) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(sent) => self.sent += sent,
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.stream.poll_write_ready(context))?;
+                }
+                Err(why) => return Poll::Ready(Err(why)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn remember(&mut self, context: &Context<'_>) {
+        match &mut self.task {
+            Some(task) => task.clone_from(context.waker()),
+            None => self.task = Some(context.waker().clone()),
+        }
+    }
+
+    /// Has the task wait until nothing is held.
+    fn wait<T>(&mut self, context: &Context<'_>) -> Poll<T> {
+        self.remember(context);
+        self.is_awaited = true;
+        Poll::Pending
     }
 
     /// What a write came to, after taking note of it.
     fn noted<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             if let Some(watch) = &mut self.watch {
-                (watch.is_waiting, watch.was_waiting) = (false, false);
+                (watch.is_waiting, watch.looks) = (false, 0);
             }
             if let Some(reader) = self.stalled.take().and_then(|stalled| stalled.reader) {
                 reader.wake();
@@ -98,20 +225,23 @@ impl Connection {
             Poll::Pending => Poll::Pending,
         }
     }
-}
 
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(why) = self.broken.take() {
+            return Poll::Ready(Err(why));
+        }
         if let Some(stalled) = &mut self.stalled {
             stalled.reader = Some(context.waker().clone());
             return Poll::Pending;
         }
-        if self.watch.get_or_insert_with(|| Watch::start(context)).is_over(context) {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        if self.holds > 0 && self.held.len() >= HELD_MAX {
+            return self.wait(context);
+        }
+        match self.watch.get_or_insert_with(|| Watch::start(context)).look(context) {
+            Found::Nothing => {}
+            // As if the client had ended it.
+            Found::Idle => return Poll::Ready(Ok(())),
+            Found::Late => return Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
         }
         if self.read >= READ_AT_ONCE {
             self.read = 0;
@@ -123,119 +253,65 @@ impl AsyncRead for Connection {
         let read = buffer.filled().len() - before;
         self.read = if done.is_pending() { 0 } else { self.read + read };
         if read > 0
-            && let Some(watch) = &mut self.watch
+            && let Some(watch) = self.watch.as_mut().filter(|watch| !watch.is_waiting)
         {
-            watch.is_waiting = true;
+            (watch.is_waiting, watch.looks) = (true, 0);
         }
         done
+    }
+
+    /// Whether what is written now must wait: `None` if it may be sent.
+    fn poll_keep(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<Option<usize>>> {
+        if let Some(why) = self.broken.take() {
+            return Poll::Ready(Err(why));
+        }
+        if self.holds == 0 {
+            ready!(self.poll_send(context))?;
+            return Poll::Ready(Ok(None));
+        }
+        if self.held.len() >= HELD_MAX {
+            return self.wait(context);
+        }
+        self.remember(context);
+        self.held.extend_from_slice(bytes);
+        Poll::Ready(Ok(Some(bytes.len())))
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.0.0.borrow_mut().poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.noted(context, written)
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut socket = self.0.0.borrow_mut();
+        if let Some(kept) = ready!(socket.poll_keep(context, bytes))? {
+            return Poll::Ready(Ok(kept));
+        }
+        let written = Pin::new(&mut socket.stream).poll_write(context, bytes);
+        socket.noted(context, written)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.noted(context, written)
+    /// What is held counts as written: nobody waits for it but [`Self::poll_shutdown`].
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut socket = self.0.0.borrow_mut();
+        if ready!(socket.poll_keep(context, &[]))?.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut socket.stream).poll_flush(context)
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut socket = self.0.0.borrow_mut();
+        if socket.holds > 0 && !socket.held.is_empty() {
+            return socket.wait(context);
+        }
+        ready!(socket.poll_send(context))?;
+        Pin::new(&mut socket.stream).poll_shutdown(context)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read as _, Write as _};
-    use std::net::{TcpListener, TcpStream as Client};
-
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::time::timeout;
-
-    use super::*;
-
-    /// A client and our side of its connection. The clock of these tests is tokio's, paused: it moves to the next timer
-    /// when there is nothing else to do.
-    fn connected() -> (Client, Connection) {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-        let client = Client::connect(listener.local_addr().expect("address")).expect("connect");
-        let (ours, _) = listener.accept().expect("accept");
-        ours.set_nonblocking(true).expect("nonblocking");
-        (client, Connection::new(TcpStream::from_std(ours).expect("stream")))
-    }
-
-    fn is_timed_out<T>(done: io::Result<T>) -> bool {
-        done.err().is_some_and(|why| why.kind() == io::ErrorKind::TimedOut)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_that_never_ends_is_given_up_also_when_it_is_not_the_first() {
-        let (mut client, mut ours) = connected();
-        let mut buffer = [0; 64];
-        client.write_all(b"first").expect("sent");
-        assert_eq!(ours.read(&mut buffer).await.expect("read"), 5);
-        ours.write_all(b"answer").await.expect("answered");
-        client.write_all(b"G").expect("sent");
-        assert_eq!(ours.read(&mut buffer).await.expect("read"), 1);
-        let begun = Instant::now();
-        assert!(is_timed_out(ours.read(&mut buffer).await));
-        assert!((LOOK..=3 * LOOK).contains(&begun.elapsed()), "{:?}", begun.elapsed());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_is_not_the_watch_s_business() {
-        let (mut client, mut ours) = connected();
-        let mut buffer = [0; 64];
-        client.write_all(b"first").expect("sent");
-        assert_eq!(ours.read(&mut buffer).await.expect("read"), 5);
-        ours.write_all(b"answer").await.expect("answered");
-        assert!(timeout(10 * LOOK, ours.read(&mut buffer)).await.is_err(), "it still waits");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_reads_nothing_is_not_read_and_then_sent_away() {
-        let (mut client, mut ours) = connected();
-        client.write_all(b"more").expect("sent");
-        let block = [0; 64 * 1024];
-        // Until the buffers of both sides are full.
-        while timeout(Duration::from_secs(1), ours.write_all(&block)).await.is_ok() {}
-        let mut buffer = [0; 64];
-        assert!(timeout(Duration::from_secs(1), ours.read(&mut buffer)).await.is_err(), "its requests wait as well");
-        assert!(is_timed_out(ours.write_all(&block).await));
-    }
-
-    #[tokio::test]
-    async fn a_client_that_reads_again_is_read_again() {
-        let (mut client, mut ours) = connected();
-        client.write_all(b"more").expect("sent");
-        let block = [0; 64 * 1024];
-        while timeout(Duration::from_millis(50), ours.write_all(&block)).await.is_ok() {}
-        let reader = std::thread::spawn(move || {
-            let mut all = Vec::new();
-            client.read_to_end(&mut all).map(|_| all.len())
-        });
-        let (mut theirs, mut to_them) = tokio::io::split(ours);
-        let mut buffer = [0; 64];
-        // The read waits until the write is through.
-        let (read, written) = tokio::join!(theirs.read(&mut buffer), to_them.write_all(&block));
-        assert_eq!(read.expect("read"), 4);
-        written.expect("written");
-        drop((theirs, to_them));
-        assert!(reader.join().expect("thread").expect("read") >= block.len());
-    }
-}
+mod tests;

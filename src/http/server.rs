@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
-use actix_http::{HttpService, Protocol};
+use actix_http::{HttpService, KeepAlive, Protocol};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service};
 use actix_web::App;
@@ -31,8 +31,6 @@ const CONNECTIONS_MAX: usize = 25_600;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that has been told to go has this long to do so.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// An idle connection is kept this long.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// Listens on every address that a name and port stand for.
 pub fn listen(bind: &str) -> io::Result<Vec<TcpListener>> {
@@ -113,7 +111,9 @@ pub fn serve_on(
                     let stopping = stopping.clone();
                     async move { stopping.notified().await }
                 })
-                .keep_alive(KEEP_ALIVE)
+                // Our connections end themselves when they are idle; a timer for each request would cost as much as a record.
+                .keep_alive(KeepAlive::Os)
+                .on_connect_ext(|connection: &Connection, data| drop(data.insert(connection.link())))
                 .client_request_timeout(HEAD_TIMEOUT)
                 .client_disconnect_timeout(DISCONNECT_TIMEOUT)
                 .local_addr(address)

@@ -4,6 +4,8 @@
 //! a permit first and a blocking thread second, so that a slow database makes
 //! callers wait or fail with *busy*, and never parks a crowd of threads.
 
+#[cfg(target_os = "linux")]
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -15,6 +17,10 @@ use super::conn::{Access, Conn};
 use super::error::StoreError;
 use super::migrate;
 use crate::domain::fault::Fault;
+
+/// Niceness of threads that read: a tenth of the time of a core that redirects want as well.
+#[cfg(target_os = "linux")]
+const READERS_NICE: i32 = 10;
 
 /// Where the database is and how it is used.
 #[derive(Debug, Clone)]
@@ -104,7 +110,11 @@ impl Db {
         F: FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
     {
         let db = self.clone();
-        run(&self.read_permits, self.wait, move || db.read_now(work)).await
+        let work = move || {
+            step_back();
+            db.read_now(work)
+        };
+        run(&self.read_permits, self.wait, work).await
     }
 
     /// Writes on a blocking thread, in one transaction.
@@ -129,6 +139,24 @@ impl Db {
         conn.transaction(work)
     }
 }
+
+/// Lowers the priority of this thread for good: a report may use a core that nobody else wants, and must not hold up
+/// redirects on one that they share. Blocking threads that have read once stay so, also for writes.
+#[cfg(target_os = "linux")]
+fn step_back() {
+    thread_local! {
+        static IS_BACK: Cell<bool> = const { Cell::new(false) };
+    }
+    // Without an id Linux means the thread that asks, not its process. Where it is not allowed, nothing is lost but that.
+    if !IS_BACK.replace(true)
+        && let Err(why) = rustix::process::setpriority_process(None, READERS_NICE)
+    {
+        tracing::debug!(error = %why, "a database thread keeps its priority");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn step_back() {}
 
 fn permits(size: u32) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)))

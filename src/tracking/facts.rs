@@ -124,8 +124,9 @@ impl<'a> Client<'a> {
 pub(super) fn clean(text: &str, max: usize) -> Option<Cow<'_, str>> {
     let trimmed = text.trim();
     let kept = trimmed.get(..trimmed.floor_char_boundary(max)).unwrap_or_default();
-    // Nearly all is plain ASCII; that is a pass over bytes and no copy.
-    let is_plain = kept.bytes().all(|b| (b' '..0x7f).contains(&b));
+    // Nearly all is plain ASCII; that is a pass over bytes and no copy. To its end in any case: the processor then looks
+    // at many bytes at once.
+    let is_plain = kept.bytes().fold(true, |is_plain, b| is_plain & (b' '..0x7f).contains(&b));
     let clean = if is_plain { Cow::Borrowed(kept) } else { kept.chars().filter(|c| !c.is_control()).collect() };
     (!clean.is_empty()).then_some(clean)
 }

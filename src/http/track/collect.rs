@@ -1,7 +1,6 @@
 //! hw.js and what it reports: arrivals and submitted forms, from configured origins only.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 use std::sync::LazyLock;
 
 use actix_web::http::header::{
@@ -96,7 +95,7 @@ pub(in crate::http) async fn collect(
             Metrics::count(&state.metrics.forms_submitted);
             HttpResponse::Ok().json(serde_json::json!({}))
         }
-        "landing" => landing(&request, &state, &turn, &said).await,
+        "landing" => landing(&request, &state, &turn, &said),
         _ => refuse(&state, 400, "`type` is neither `landing` nor `submit`"),
     };
     with_cors(response, &origin)
@@ -110,7 +109,7 @@ pub(in crate::http) async fn collect_preflight(request: HttpRequest, state: Data
     }
 }
 
-async fn landing(request: &HttpRequest, state: &State, turn: &Rc<Turn>, said: &Collected<'_>) -> HttpResponse {
+fn landing(request: &HttpRequest, state: &State, turn: &Turn, said: &Collected<'_>) -> HttpResponse {
     let Ok(page) = url::Url::parse(&said.page) else {
         return refuse(state, 400, "`page` is not an address");
     };
@@ -131,7 +130,10 @@ async fn landing(request: &HttpRequest, state: &State, turn: &Rc<Turn>, said: &C
     else {
         return refuse(state, 400, "`page` is not an address");
     };
-    turn.record(&touch).await;
+    let Some(connection) = request.conn_data() else {
+        return refuse(state, 500, "the connection is unknown");
+    };
+    turn.record(&touch, connection);
     let mut response = HttpResponse::Ok();
     if let Some(cookie) = set_visitor.and_then(|visitor| visitor_cookie(visitor, state.is_https())) {
         response.insert_header((SET_COOKIE, cookie));

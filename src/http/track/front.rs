@@ -1,8 +1,9 @@
 //! What stands before actix-web: answers redirects of known links and pixels, and hands on the rest.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use actix_http::body::BoxBody;
 use actix_http::{Request, Response};
@@ -12,8 +13,9 @@ use actix_web::http::Method;
 use actix_web::web::Data;
 
 use super::request::random;
-use super::turn::{Recorded, Turn};
+use super::turn::Turn;
 use super::{answer, request};
+use crate::http::connection::Link;
 use crate::http::metrics::Metrics;
 use crate::http::state::State;
 use crate::tracking::pixel;
@@ -100,16 +102,17 @@ impl<S> Front<S> {
     /// The answer, unless it is not the front's to give.
     fn answer(&self, request: &Request) -> Option<Answer> {
         let path = request.path();
+        let connection = request.conn_data::<Rc<Link>>()?;
         if path == PIXEL && request.method() == Method::GET {
-            return Some(self.pixel(request));
+            return Some(self.pixel(request, connection));
         }
         let slug = path.strip_prefix('/')?;
         // Escaped slugs, as other odd ones, are the routes' to read.
         let is_plain = matches!(*request.method(), Method::GET | Method::HEAD) && !slug.contains(['/', '%']);
-        if is_plain { self.redirect(request, slug) } else { None }
+        if is_plain { self.redirect(request, slug, connection) } else { None }
     }
 
-    fn redirect(&self, request: &Request, slug: &str) -> Option<Answer> {
+    fn redirect(&self, request: &Request, slug: &str, connection: &Rc<Link>) -> Option<Answer> {
         let table = self.state.links.table();
         // Before anything is read: what is no link is the routes' business.
         let link = table.find(slug)?;
@@ -117,18 +120,17 @@ impl<S> Front<S> {
         let asked = RedirectRequest { query, client: request::client(request.head(), &self.state) };
         match redirect::decide(&asked, &link, self.state.privacy(), self.state.clock.now(), random()) {
             RedirectAnswer::Found(found) => {
-                let recorded = self.turn.record(&found.record);
-                let response = answer::redirect(&found, query, self.state.is_https());
-                Some(Answer::Recorded(recorded, Some(response)))
+                self.turn.record(&found.record, connection);
+                Some(Answer::Ready(Some(answer::redirect(&found, query, self.state.is_https()))))
             }
             RedirectAnswer::Archived | RedirectAnswer::Expired => None,
         }
     }
 
     /// `GET /t/p.gif`: always the picture; why nothing was recorded stands in a header.
-    fn pixel(&self, request: &Request) -> Answer {
+    fn pixel(&self, request: &Request, connection: &Rc<Link>) -> Answer {
         let query = request.uri().query().unwrap_or("");
-        let slug = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "l").map(|(_, slug)| slug);
+        let slug = slug_of(query);
         let link = slug.as_deref().and_then(|slug| self.state.links.table().find(slug).map(|found| found.link));
         if slug.is_some() && link.is_none() {
             Metrics::count(&self.state.metrics.slugs_unknown);
@@ -136,15 +138,23 @@ impl<S> Front<S> {
         }
         let client = request::client(request.head(), &self.state);
         let view = pixel::view_record(link, &client, self.state.privacy(), self.state.clock.now(), random());
-        Answer::Recorded(self.turn.record(&view), Some(answer::pixel(None)))
+        self.turn.record(&view, connection);
+        Answer::Ready(Some(answer::pixel(None)))
+    }
+}
+
+/// The parameter `l` of a pixel's query.
+fn slug_of(query: &str) -> Option<Cow<'_, str>> {
+    // Nearly every pixel says no more than `l=slug`.
+    match query.strip_prefix("l=") {
+        Some(slug) if !slug.contains(['&', '%', '+']) => Some(Cow::Borrowed(slug)),
+        _ => url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "l").map(|(_, slug)| slug),
     }
 }
 
 /// An answer on its way.
 enum Answer {
-    /// It waits for its record to be written.
-    Recorded(Recorded, Option<Response<BoxBody>>),
-    /// It waits for nothing.
+    /// It is there; where it is of a touch, its connection holds it back.
     Ready(Option<Response<BoxBody>>),
     /// The application gives it.
     OfApp(Boxed<Result<Response<BoxBody>, Response<BoxBody>>>),
@@ -154,15 +164,31 @@ impl Future for Answer {
     type Output = Result<Response<BoxBody>, Response<BoxBody>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = match &mut *self {
-            Self::Recorded(recorded, answer) => {
-                ready!(Pin::new(recorded).poll(context));
-                answer
-            }
-            Self::Ready(answer) => answer,
-            Self::OfApp(answering) => return answering.as_mut().poll(context),
-        };
-        // A future is not polled again once it is done.
-        Poll::Ready(answer.take().ok_or_else(Response::internal_server_error))
+        match &mut *self {
+            // A future is not polled again once it is done.
+            Self::Ready(answer) => Poll::Ready(answer.take().ok_or_else(Response::internal_server_error)),
+            Self::OfApp(answering) => answering.as_mut().poll(context),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slug_of_a_pixel_is_found_in_any_query() {
+        for (query, slug) in [
+            ("l=spring", Some("spring")),
+            ("l=", Some("")),
+            ("l=a%2Fb+c", Some("a/b c")),
+            ("l=a&l=b", Some("a")),
+            ("x=1&l=a", Some("a")),
+            ("%6c=a", Some("a")),
+            ("x=1", None),
+            ("", None),
+        ] {
+            assert_eq!(slug_of(query).as_deref(), slug, "{query}");
+        }
     }
 }

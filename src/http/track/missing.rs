@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -90,13 +89,13 @@ impl Misses {
 /// `GET` and `HEAD /{slug}`, where [`super::front`] did not answer.
 pub(in crate::http) async fn redirect(request: HttpRequest, state: Data<State>, turn: ThisTurn) -> HttpResponse {
     let slug = request.match_info().query("slug");
-    if let Some(response) = answer_known(&request, slug, &state, &turn).await {
+    if let Some(response) = answer_known(&request, slug, &state, &turn) {
         return response;
     }
     let now = state.clock.now();
     if !state.misses.is_unknown(slug, now) {
         let has_looked = state.misses.look(&state).await;
-        if let Some(response) = answer_known(&request, slug, &state, &turn).await {
+        if let Some(response) = answer_known(&request, slug, &state, &turn) {
             return response;
         }
         if has_looked {
@@ -108,22 +107,19 @@ pub(in crate::http) async fn redirect(request: HttpRequest, state: Data<State>, 
 }
 
 /// The answer of a link that the table knows.
-async fn answer_known(request: &HttpRequest, slug: &str, state: &State, turn: &Rc<Turn>) -> Option<HttpResponse> {
+fn answer_known(request: &HttpRequest, slug: &str, state: &State, turn: &Turn) -> Option<HttpResponse> {
     let gone = |title: &str, hint: &str| Some(nowhere(state, StatusCode::GONE, title, hint));
-    let (recorded, response) = {
-        let table = state.links.table();
-        let link = table.find(slug)?;
-        let asked = RedirectRequest { query: request.query_string(), client: request::client(request.head(), state) };
-        match redirect::decide(&asked, &link, state.privacy(), state.clock.now(), random()) {
-            RedirectAnswer::Found(found) => {
-                (turn.record(&found.record), answer::redirect(&found, asked.query, state.is_https()))
-            }
-            RedirectAnswer::Archived => return gone("This link has been taken down", "Its owner has archived it."),
-            RedirectAnswer::Expired => return gone("This link has expired", "Its owner set an end that has passed."),
+    let table = state.links.table();
+    let link = table.find(slug)?;
+    let asked = RedirectRequest { query: request.query_string(), client: request::client(request.head(), state) };
+    match redirect::decide(&asked, &link, state.privacy(), state.clock.now(), random()) {
+        RedirectAnswer::Found(found) => {
+            turn.record(&found.record, request.conn_data()?);
+            Some(answer::redirect(&found, asked.query, state.is_https()).into())
         }
-    };
-    recorded.await;
-    Some(response.into())
+        RedirectAnswer::Archived => gone("This link has been taken down", "Its owner has archived it."),
+        RedirectAnswer::Expired => gone("This link has expired", "Its owner set an end that has passed."),
+    }
 }
 
 fn nowhere(state: &State, status: StatusCode, title: &str, hint: &str) -> HttpResponse {

@@ -2,17 +2,20 @@
 //!
 //! A system call per click would be the dearest part of a redirect. Requests that are
 //! ready at the same time are polled one after the other by their worker; each leaves its record
-//! here and waits. The first of a turn wakes the worker's flusher, a task that is queued behind all
-//! others that are ready; it writes everything with one `write` and lets the answers go.
+//! here, and its connection is held. The first of a turn wakes the worker's flusher, a task that is queued behind all
+//! others that are ready; it writes everything with one `write` and releases the connections, which send their answers.
 //! With one client at a time that is one more poll, with a thousand it is one
 //! `write` for all of them. No answer leaves before its record is in the journal (invariant 2).
 //!
 //! The flusher is a task of its own, as actix-http may poll a request twice in a row: a request that counted its polls
 //! would take the second for the end of the turn and write alone.
+//!
+//! Where answers wait for the disk (`journal.sync = "always"`) a turn is as long as the sync of the one before:
+//! one sync is under way while the worker answers and gathers, and the next serves all that have come meanwhile.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -20,13 +23,14 @@ use std::task::{Context, Poll, Waker};
 use actix_web::web::Data;
 
 use crate::domain::touch::TouchRecord;
+use crate::http::connection::Link;
 use crate::http::state::State;
-use crate::tracking::journal::Frames;
+use crate::tracking::journal::{Frames, Position};
 
 /// So many bytes are written without waiting for the turn's end.
 const BYTES_MAX: usize = 256 * 1024;
 
-/// Looks for more requests before a sync, as long as each finds some.
+/// Before a sync, the event loop is asked for more requests until it has found none so many times in a row.
 const LOOKS_BEFORE_SYNC: usize = 3;
 
 /// What one worker gathers. Not shared between threads.
@@ -38,19 +42,47 @@ pub struct Turn {
 
 #[derive(Default)]
 struct Gathered {
-    /// How many turns have been written; the one being gathered has this number.
-    written: u64,
     frames: Frames,
     /// Records that could not be encoded, to be counted with their turn.
     lost: u64,
-    waiting: Vec<Waker>,
+    /// The connections of its records, one for each.
+    held: Vec<Rc<Link>>,
+    /// Turns that are written and whose sync is awaited, oldest first.
+    syncing: VecDeque<Syncing>,
     flusher: Option<Waker>,
+}
+
+/// A written turn whose answers wait for the disk.
+struct Syncing {
+    through: Position,
+    held: Vec<Rc<Link>>,
 }
 
 impl Gathered {
     fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.lost == 0
     }
+
+    fn count(&self) -> u64 {
+        self.frames.count() + self.lost
+    }
+
+    /// Ends the turn: its connections are released when everything up to `through` is on the disk, or by the caller now.
+    #[must_use = "who is held must be released"]
+    fn end(&mut self, through: Option<Position>) -> Vec<Rc<Link>> {
+        let held = std::mem::take(&mut self.held);
+        match through {
+            Some(through) => {
+                self.syncing.push_back(Syncing { through, held });
+                Vec::new()
+            }
+            None => held,
+        }
+    }
+}
+
+fn release(held: &[Rc<Link>]) {
+    held.iter().for_each(|link| link.release());
 }
 
 impl Turn {
@@ -62,14 +94,9 @@ impl Turn {
     /// Writes each turn at its end, for as long as the worker lives.
     pub(super) async fn flush_for_ever(self: Rc<Self>) {
         loop {
-            std::future::poll_fn(|context| {
-                let mut gathered = self.gathered.borrow_mut();
-                gathered.flusher = Some(context.waker().clone());
-                if gathered.is_empty() { Poll::Pending } else { Poll::Ready(()) }
-            })
-            .await;
-            if self.state.journal.syncs_appends() {
-                self.gather_more().await;
+            let answered = std::future::poll_fn(|context| self.poll_gathered(context)).await;
+            if self.state.journal.syncs_answers() {
+                self.gather_more(answered).await;
             }
             if catch_unwind(AssertUnwindSafe(|| self.write())).is_err() {
                 self.give_up();
@@ -77,33 +104,54 @@ impl Turn {
         }
     }
 
+    /// Lets the answers of synced turns go. Ready when there is a turn to write and none is being synced; tells how many
+    /// answers it has let go.
+    fn poll_gathered(&self, context: &Context<'_>) -> Poll<u64> {
+        let mut answered = 0;
+        let mut gathered = self.gathered.borrow_mut();
+        gathered.flusher = Some(context.waker().clone());
+        while let Some(turn) = gathered.syncing.front() {
+            if self.state.journal.poll_durable(turn.through, context).is_pending() {
+                return Poll::Pending;
+            }
+            let Some(turn) = gathered.syncing.pop_front() else { break };
+            answered += turn.held.len() as u64;
+            release(&turn.held);
+        }
+        if gathered.is_empty() { Poll::Pending } else { Poll::Ready(answered) }
+    }
+
     /// After a write that panicked: its touches are answered and counted as unrecorded, and the next turn is written.
     fn give_up(&self) {
         let mut gathered = self.gathered.borrow_mut();
-        self.state.journal.count_unrecorded(gathered.frames.count() + gathered.lost);
+        self.state.journal.count_unrecorded(gathered.count());
         gathered.frames.clear();
         gathered.lost = 0;
-        gathered.written += 1;
-        let waiting = std::mem::take(&mut gathered.waiting);
+        let held = gathered.end(None);
         drop(gathered);
-        waiting.into_iter().for_each(Waker::wake);
+        release(&held);
     }
 
-    /// Where a write waits for the disk, it pays to look once more at who has sent a request meanwhile: without that,
-    /// the clients of one sync and those of the next take turns, and each sync serves half of them.
-    async fn gather_more(&self) {
-        for _ in 0..LOOKS_BEFORE_SYNC {
-            let before = self.gathered.borrow().frames.count();
-            tokio::task::yield_now().await;
-            if self.gathered.borrow().frames.count() == before {
+    /// Lets a turn that will wait for the disk gather two thirds of the clients that are there: the other third sends its
+    /// next requests while the sync is under way. A sync costs as much as some ten redirects, and with the half
+    /// that has come by itself there would be a third more of them. Where no more come it does not wait.
+    async fn gather_more(&self, answered: u64) {
+        let goal = (answered + self.gathered.borrow().count()) * 2 / 3;
+        let mut looks = 0;
+        while looks < LOOKS_BEFORE_SYNC {
+            let before = self.gathered.borrow().count();
+            if answered > 0 && before >= goal {
                 break;
             }
+            tokio::task::yield_now().await;
+            looks = if self.gathered.borrow().count() == before { looks + 1 } else { 0 };
         }
     }
 
-    /// Leaves a record. Its answer may be sent when the future is done; the future never fails, as a touch that could not
-    /// be journaled is answered all the same and counted as unrecorded.
-    pub(super) fn record(self: &Rc<Self>, touch: &TouchRecord<'_>) -> Recorded {
+    /// Leaves a record, and holds its connection until the record is in the journal. This never fails: a touch that could
+    /// not be journaled is answered all the same and counted as unrecorded.
+    pub(super) fn record(&self, touch: &TouchRecord<'_>, link: &Rc<Link>) {
+        link.hold();
         let mut gathered = self.gathered.borrow_mut();
         if gathered.is_empty()
             && let Some(flusher) = &gathered.flusher
@@ -114,65 +162,41 @@ impl Turn {
             tracing::error!(error = %error, "a touch could not be encoded and is counted as unrecorded");
             gathered.lost += 1;
         }
-        let number = gathered.written;
+        gathered.held.push(Rc::clone(link));
         let is_full = gathered.frames.len_bytes() > BYTES_MAX;
         drop(gathered);
         if is_full {
             self.write();
         }
-        Recorded { turn: Rc::clone(self), number, place: None }
     }
 
-    /// Writes what was gathered and lets its answers go.
+    /// Writes what was gathered, and lets its answers go or has them wait for the disk.
     fn write(&self) {
         let mut gathered = self.gathered.borrow_mut();
         if gathered.is_empty() {
             return;
         }
-        let answered = gathered.frames.count() + gathered.lost;
         // Counted first: a reader of the counters never sees more touches in the journal than were answered.
-        self.state.metrics.touches_answered.fetch_add(answered, Ordering::Relaxed);
+        self.state.metrics.touches_answered.fetch_add(gathered.count(), Ordering::Relaxed);
         let lost = std::mem::take(&mut gathered.lost);
         if lost > 0 {
             self.state.journal.count_unrecorded(lost);
         }
-        // A failure is logged and counted by the journal.
-        let _position = self.state.journal.append_frames(&mut gathered.frames);
-        gathered.written += 1;
-        let waiting = std::mem::take(&mut gathered.waiting);
+        // A failure is logged and counted by the journal, and is answered at once.
+        let written = self.state.journal.append_frames(&mut gathered.frames).ok();
+        let mut held = gathered.end(written.filter(|_| self.state.journal.syncs_answers()));
+        if let (false, Some(flusher)) = (gathered.syncing.is_empty(), &gathered.flusher) {
+            // It waits for the sync.
+            flusher.wake_by_ref();
+        }
         drop(gathered);
         self.state.writer.wake();
-        for waker in waiting {
-            waker.wake();
+        release(&held);
+        // Its memory serves the next turn.
+        held.clear();
+        let mut gathered = self.gathered.borrow_mut();
+        if gathered.held.capacity() == 0 {
+            gathered.held = held;
         }
-    }
-}
-
-/// Done when the turn that a record belongs to is written.
-#[must_use = "an answer must not be sent before its record is written"]
-pub(super) struct Recorded {
-    turn: Rc<Turn>,
-    number: u64,
-    /// Where its waker is among those that wait.
-    place: Option<usize>,
-}
-
-impl Future for Recorded {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let turn = Rc::clone(&self.turn);
-        let mut gathered = turn.gathered.borrow_mut();
-        if gathered.written > self.number {
-            return Poll::Ready(());
-        }
-        match self.place.and_then(|place| gathered.waiting.get_mut(place)) {
-            Some(waker) => waker.clone_from(context.waker()),
-            None => {
-                self.place = Some(gathered.waiting.len());
-                gathered.waiting.push(context.waker().clone());
-            }
-        }
-        Poll::Pending
     }
 }

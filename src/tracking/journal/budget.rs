@@ -35,6 +35,11 @@ impl Budget {
         has_room
     }
 
+    /// How many bytes more may be written.
+    pub(super) fn room(&self) -> u64 {
+        self.max_bytes.saturating_sub(self.used())
+    }
+
     pub(super) fn add(&self, bytes: u64) {
         let before = self.used.fetch_add(bytes, Ordering::Relaxed);
         self.tell(self.percent(before.saturating_add(bytes)));

@@ -93,13 +93,14 @@ fn walk<R: Record>(path: &Path, number: u64, start: u64, len: u64, found: &mut I
     if len < HEADER_LEN {
         return Ok(());
     }
+    let mut walk = Walk::open(path, start)?;
+    let written_end = walk.written_end(len)?;
     let mut header = [0; 32];
     File::open(path)?.read_exact(&mut header)?;
-    if SegmentHeader::decode(&header, number) == Err(HeaderFault::Damaged) {
+    if written_end > 0 && SegmentHeader::decode(&header, number) == Err(HeaderFault::Damaged) {
         found.damaged += 1;
     }
-    let mut walk = Walk::open(path, start)?;
-    loop {
+    while walk.offset() < written_end {
         let len = match walk.step(len)? {
             Step::Record { kind, payload, len } => {
                 found.waiting += 1;
@@ -114,7 +115,7 @@ fn walk<R: Record>(path: &Path, number: u64, start: u64, len: u64, found: &mut I
             }
             Step::End | Step::Torn => return Ok(()),
             Step::Lost(_) => {
-                if !walk.rest_is_zero(len)? {
+                if !walk.is_cut_off(written_end, len)? {
                     found.damaged += 1;
                 }
                 return Ok(());
@@ -122,6 +123,7 @@ fn walk<R: Record>(path: &Path, number: u64, start: u64, len: u64, found: &mut I
         };
         walk.advance(len);
     }
+    Ok(())
 }
 
 /// One line of `quarantine.jsonl`, as far as it is told on.

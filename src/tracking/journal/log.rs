@@ -9,13 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::budget::Budget;
 use super::counters::{Counters, add};
-use super::format::{Frames, HEADER_LEN, SegmentHeader};
+use super::format::{FRAME_HEAD, Frames, HEADER_LEN, SegmentHeader};
 use super::quarantine::Quarantine;
 use super::segment::{SegmentState, path_of};
 use super::storage::Storage;
-use super::sync::Unsynced;
+use super::sync::{Durable, Unsynced};
 use super::{AppendError, Options, Position, SyncMode};
 use crate::domain::time::Clock;
+
+/// So many zeros at most are put ahead of the records of a segment: some thousand records, so that few syncs have to
+/// write metadata, and little enough that the one which does takes a few milliseconds at most.
+const RESERVE: u64 = 1 << 20;
 
 /// State that both sides of a journal share.
 pub(super) struct Log {
@@ -28,8 +32,9 @@ pub(super) struct Log {
     tail: Mutex<Tail>,
     /// Segments that the reader has not begun, oldest first. Touched at rotation, never per record.
     unread: Mutex<VecDeque<Arc<SegmentState>>>,
-    /// How far everything is synced. Held while syncing, so that who waits for it finds it done.
-    pub(super) synced: Mutex<Position>,
+    /// Held while syncing.
+    pub(super) syncing: Mutex<()>,
+    pub(super) durable: Mutex<Durable>,
     /// Held open for its lock.
     _lock: File,
 }
@@ -49,6 +54,8 @@ pub(super) struct Tail {
 pub(super) struct Active {
     pub(super) state: Arc<SegmentState>,
     pub(super) unsynced: Unsynced,
+    /// Whether zeros can be put ahead of its records: not any more once that has failed.
+    is_reservable: bool,
 }
 
 /// What recovery found, from which a log begins.
@@ -95,25 +102,23 @@ impl Log {
             storage,
             tail: Mutex::new(tail),
             unread: Mutex::new(recovered.segments.into_iter().map(Arc::new).collect()),
-            synced: Mutex::new(Position::default()),
+            syncing: Mutex::new(()),
+            durable: Mutex::default(),
             _lock: lock,
         }
     }
 
-    /// Writes frames, at the second attempt into a fresh segment. In [`SyncMode::Always`] they are on the disk
-    /// when this returns.
+    /// Writes frames, at the second attempt into a fresh segment.
     pub(super) fn append(&self, frames: &Frames) -> Result<Position, AppendError> {
         let mut tail = self.tail();
-        // As if they needed a segment of their own, so that no header comes on top of the budget.
-        if !self.budget.has_room_for(HEADER_LEN + frames.bytes.len() as u64) {
+        let len = frames.bytes.len() as u64;
+        // Reserved space is paid for. What does not fit there is counted as if it needed a segment of its own, so that no
+        // header comes on top of the budget.
+        let is_reserved = tail.active.as_ref().is_some_and(|a| a.state.reserved() >= len + FRAME_HEAD as u64);
+        if !is_reserved && !self.budget.has_room_for(HEADER_LEN + len) {
             return Err(AppendError::Full { max_bytes: self.options.max_bytes });
         }
-        let position = self.write_twice(&mut tail, frames, Cause::Answered)?;
-        drop(tail);
-        if self.options.sync == SyncMode::Always {
-            self.sync_through(position);
-        }
-        Ok(position)
+        self.write_twice(&mut tail, frames, Cause::Answered)
     }
 
     pub(super) fn write_twice(&self, tail: &mut Tail, frames: &Frames, cause: Cause) -> Result<Position, AppendError> {
@@ -154,7 +159,7 @@ impl Log {
         }
         let Some(active) = tail.active.as_mut() else { return Err(io::ErrorKind::NotFound.into()) };
         let written = active.unsynced.file.write(&frames.bytes)?;
-        self.budget.add(written as u64);
+        self.grown(&active.state, active.state.end() + written as u64);
         if written != frames.bytes.len() {
             return Err(io::Error::new(io::ErrorKind::WriteZero, format!("{written} of {len} bytes written")));
         }
@@ -169,6 +174,31 @@ impl Log {
         let end = active.state.end.fetch_add(len, Ordering::SeqCst) + len;
         tail.end = Position { segment: active.state.number, offset: end };
         Ok(tail.end)
+    }
+
+    /// Notes that a segment's file has at least so many bytes.
+    fn grown(&self, state: &SegmentState, len: u64) {
+        let before = state.bytes.fetch_max(len, Ordering::SeqCst);
+        self.budget.add(len.saturating_sub(before));
+    }
+
+    /// Puts zeros ahead of the active segment's records where few are left, as far as segment and budget allow. A sync
+    /// of what is written into them has only data to write: neither the file's size nor its blocks change.
+    pub(super) fn reserve(&self, active: &mut Active) {
+        let len = active.state.bytes();
+        // A little more than the segment may hold: zeros behind the last record tell one that was cut off from a damaged one.
+        let most = self.options.segment_bytes + FRAME_HEAD as u64;
+        let left = most.saturating_sub(len).min(self.budget.room());
+        if !active.is_reservable || active.state.reserved() >= RESERVE / 2 || left == 0 {
+            return;
+        }
+        match active.unsynced.file.reserve(left.min(RESERVE)) {
+            Ok(len) => self.grown(&active.state, len),
+            Err(why) => {
+                active.is_reservable = false;
+                tracing::warn!(segment = active.state.number, error = %why, "no space could be reserved in the journal's segment; its syncs take longer");
+            }
+        }
     }
 
     fn begin_segment(&self, tail: &mut Tail) -> io::Result<()> {
@@ -190,10 +220,11 @@ impl Log {
             start: HEADER_LEN,
             end: AtomicU64::new(HEADER_LEN),
             records: AtomicU64::new(0),
+            bytes: AtomicU64::new(HEADER_LEN),
             sealed: AtomicBool::new(false),
         });
         self.unread().push_back(Arc::clone(&state));
-        tail.active = Some(Active { state, unsynced: Unsynced::of(number, file) });
+        tail.active = Some(Active { state, unsynced: Unsynced::of(number, file), is_reservable: true });
         tail.dir_changed = true;
         Ok(())
     }
@@ -229,13 +260,12 @@ impl Log {
     }
 
     /// Deletes a segment all of whose records are in the database.
-    pub(super) fn delete(&self, number: u64) {
-        let path = path_of(&self.options.dir, number);
-        let len = fs::metadata(&path).map_or(0, |m| m.len());
-        match fs::remove_file(&path) {
-            Ok(()) => self.budget.give_back(len),
-            Err(why) if why.kind() == io::ErrorKind::NotFound => {}
-            Err(why) => tracing::warn!(segment = number, error = %why, "loaded journal segment was not deleted"),
+    pub(super) fn delete(&self, state: &SegmentState) {
+        match fs::remove_file(path_of(&self.options.dir, state.number)) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(segment = state.number, error = %why, "loaded journal segment was not deleted");
+            }
+            _ => self.budget.give_back(state.bytes()),
         }
     }
 

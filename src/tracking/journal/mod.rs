@@ -26,7 +26,8 @@
 //! record:   length u32 of kind + payload · crc32 of kind + payload · kind u8 · payload (postcard)
 //! ```
 //!
-//! All integers are little-endian.
+//! All integers are little-endian. Behind the last record there may be zeros: space that was reserved ahead of
+//! records that never came. As no record's length is zero, they are the clean end of a segment.
 //!
 //! # Operation
 //!
@@ -35,14 +36,17 @@
 //! up to that end without the mutex, so it never sees half a record. A segment ends at its size, at its
 //! age once it is loaded, or at any error: a file in an unknown state is never appended to, and
 //! the records are written once more to a fresh one. The same holds for a failed `fdatasync`
-//! (module `sync`). The reader moves the checkpoint after the commit and deletes segments that
+//! (module `sync`). Where answers wait for syncs, the active segment is filled with zeros up to a mebibyte ahead of its
+//! records: a sync then writes their bytes and no metadata, in two thirds of the time. The budget counts that space, and
+//! where the disk or the budget has none left records are appended as in the other modes. The reader moves the checkpoint after the commit and deletes segments that
 //! are loaded to their ends. Module `budget` tells the operator when the database falls behind.
 //!
 //! # Recovery
 //!
 //! Old segments are never appended to. Opening walks what lies behind the checkpoint, counts it, and
 //! syncs it, as the process before may have been killed ahead of its sync. An incomplete record at the
-//! end is a *torn tail*. Where bytes are no record, the next one whose checksum holds is sought,
+//! end is a *torn tail*, also one that runs into reserved space, as a power cut leaves it: there the size of the file and
+//! some of its pages survive, and others read as zeros. Where bytes are no record, the next one whose checksum holds is sought,
 //! also behind a damaged length; what lies between goes to quarantine: by name if it can still be
 //! read, else as it is. A missing or damaged checkpoint means reading everything again. A segment of a
 //! newer format refuses to open, as loading half of it would be worse than not starting.
@@ -65,6 +69,7 @@ mod tests;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 pub(in crate::tracking) use counters::add;
@@ -80,6 +85,9 @@ use quarantine::Quarantine;
 use storage::{Disk, Storage};
 use sync::Syncer;
 
+/// In [`SyncMode::Always`], how long a sync that was missed is missed at most.
+const SYNC_AGAIN: Duration = Duration::from_secs(1);
+
 /// When written records are forced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncMode {
@@ -87,7 +95,7 @@ pub enum SyncMode {
     Os,
     /// A thread of the journal does so this often; answers do not wait for it. Power loss costs at most the interval.
     Interval(Duration),
-    /// Appending waits for it: power loss costs nothing that was answered. Who appends at the same time shares a sync.
+    /// Who answers waits for it: power loss costs nothing that was answered. Who waits at the same time shares a sync.
     Always,
 }
 
@@ -240,26 +248,38 @@ impl Journal {
             sync_left(&*storage, &options.dir, &recovered);
         }
         let log = Arc::new(Log::new(options, counters, clock, storage, quarantine, lock, recovered));
-        let syncer = match sync {
-            SyncMode::Os | SyncMode::Always => None,
-            SyncMode::Interval(every) => {
-                Some(Syncer::start(Arc::clone(&log), every).map_err(|why| OpenError::io(&log.options.dir, why))?)
-            }
+        let every = match sync {
+            SyncMode::Os => None,
+            SyncMode::Interval(every) => Some(every),
+            SyncMode::Always => Some(SYNC_AGAIN),
         };
+        let syncer = every
+            .map(|every| Syncer::start(Arc::clone(&log), every))
+            .transpose()
+            .map_err(|why| OpenError::io(&log.options.dir, why))?;
         let reader = Reader::new(Arc::clone(&log), checkpoint.unwrap_or_default());
         Ok((Self { log, syncer }, reader))
     }
 
     /// Appends records with one `write`, and empties `frames`. When this returns, killing the process loses nothing.
+    /// In [`SyncMode::Always`] an answer also waits for [`Self::poll_durable`] of the position.
     ///
     /// An error is counted as unrecorded here; the caller answers its visitors all the same.
     pub fn append_frames(&self, frames: &mut Frames) -> Result<Position, AppendError> {
         let appended = if frames.is_empty() { Ok(self.log.end()) } else { self.log.append(frames) };
-        if appended.is_err() {
-            self.count_unrecorded(frames.count());
+        match (&appended, &self.syncer) {
+            (Err(_), _) => self.count_unrecorded(frames.count()),
+            (Ok(_), Some(syncer)) if self.syncs_answers() => syncer.wake(),
+            (Ok(_), _) => {}
         }
         frames.clear();
         appended
+    }
+
+    /// Ready when an answer for what was appended up to `position` may be sent: at once, but in [`SyncMode::Always`]
+    /// after the sync that covers it. Where syncs fail again and again an answer does not wait for ever.
+    pub fn poll_durable(&self, position: Position, context: &Context<'_>) -> Poll<()> {
+        if self.syncs_answers() { self.log.poll_durable(position, context) } else { Poll::Ready(()) }
     }
 
     /// Counts records that never came as far as being appended.
@@ -267,12 +287,12 @@ impl Journal {
         add(&self.log.counters.unrecorded, records);
     }
 
-    /// Whether appending waits for the disk.
-    pub fn syncs_appends(&self) -> bool {
+    /// Whether answers wait for the disk.
+    pub fn syncs_answers(&self) -> bool {
         self.log.options.sync == SyncMode::Always
     }
 
-    /// Bytes of all segments on disk, loaded or not.
+    /// Bytes of all segments on disk, loaded or not, with what is reserved ahead of the last one's records.
     pub fn disk_bytes(&self) -> u64 {
         self.log.budget.used()
     }
@@ -290,16 +310,21 @@ impl Journal {
 
 #[cfg(test)]
 impl Journal {
-    /// Appends one record.
+    /// Appends one record, and waits until it may be answered.
     pub(in crate::tracking) fn append<R: Record>(&self, record: &R) -> Result<Position, AppendError> {
         let mut frames = Frames::default();
         match frames.push(record) {
-            Ok(()) => self.append_frames(&mut frames),
+            Ok(()) => self.append_frames(&mut frames).inspect(|position| self.wait_durable(*position)),
             Err(why) => {
                 self.count_unrecorded(1);
                 Err(why)
             }
         }
+    }
+
+    pub(in crate::tracking) fn wait_durable(&self, position: Position) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+        runtime.block_on(std::future::poll_fn(|context| self.poll_durable(position, context)));
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Reader {
     log: Arc<Log>,
     current: Option<Cursor>,
     /// Read to their ends, deleted at the next commit.
-    finished: Vec<u64>,
+    finished: Vec<Arc<SegmentState>>,
     position: Position,
     committed: Position,
     failures: u32,
@@ -173,7 +173,7 @@ impl Reader {
             // A damaged stretch was passed as one record; how many it held is known now.
             let unread = cursor.state.records().saturating_sub(cursor.read);
             add(&self.log.counters.quarantined, unread);
-            self.finished.push(cursor.state.number);
+            self.finished.push(cursor.state);
         }
     }
 
@@ -207,7 +207,6 @@ impl Reader {
     fn put_aside(&mut self, state: &SegmentState, read: u64, why: &io::Error) -> Result<(), ReadError> {
         self.log.seal_number(state.number);
         let path = self.log.path(state.number);
-        let len = std::fs::metadata(&path).map_or(0, |m| m.len());
         if let Err(moving) = self.log.quarantine.file(&format!("unreadable: {why}"), &path, state.number) {
             // A file that is gone cannot be moved, and is no reason to stop.
             tracing::error!(segment = state.number, error = %moving, "unreadable segment could not be put aside");
@@ -215,7 +214,7 @@ impl Reader {
                 return Err(ReadError::Quarantine(moving));
             }
         }
-        self.log.budget.give_back(len);
+        self.log.budget.give_back(state.bytes());
         add(&self.log.counters.quarantined, state.records().saturating_sub(read));
         self.position = Position { segment: state.number, offset: state.end() };
         self.failures = 0;
@@ -234,8 +233,8 @@ impl Reader {
         }
         // Also when the checkpoint did not move: on a full disk this is what makes room, and the
         // records are in the database.
-        for number in self.finished.drain(..) {
-            self.log.delete(number);
+        for state in self.finished.drain(..) {
+            self.log.delete(&state);
         }
         self.log.seal_loaded(self.committed, false);
         moved

@@ -59,7 +59,7 @@ pub(super) fn recover(
             Examination { path: path.clone(), number, start, quarantine, counters }.run()
         };
         let Some(state) = examined? else { continue };
-        recovered.used += fs::metadata(&path).map_or(0, |m| m.len());
+        recovered.used += state.bytes();
         recovered.end = Position { segment: number, offset: state.end() };
         recovered.segments.push(state);
     }
@@ -85,12 +85,12 @@ struct Extent {
     end: u64,
     records: u64,
     rest: Rest,
+    /// End of what stands behind: zeros after it are reserved space.
+    rest_end: u64,
 }
 
 enum Rest {
     Nothing,
-    /// Space that was given to the file and never written.
-    Zeros,
     Torn,
     Lost(&'static str),
 }
@@ -113,7 +113,8 @@ impl Examination<'_> {
             add(&self.counters.torn, u64::from(len > 0));
             return remove(&self.path);
         }
-        if self.start >= len {
+        // Also where its size reached the disk before a power loss, and nothing else.
+        if self.start >= len || self.is_blank(len) {
             return remove(&self.path);
         }
         match self.created_at() {
@@ -142,11 +143,20 @@ impl Examination<'_> {
         Ok(decoded)
     }
 
-    /// Walks to the end of what can be read.
+    /// Whether nothing but zeros is in it. One that cannot be read is put aside later.
+    fn is_blank(&self, len: u64) -> bool {
+        Walk::open(&self.path, 0).and_then(|mut walk| walk.written_end(len)).is_ok_and(|end| end == 0)
+    }
+
+    /// Walks to the end of what can be read. Reserved space is a clean end.
     fn measure(&self, len: u64) -> io::Result<Extent> {
         let mut walk = Walk::open(&self.path, self.start)?;
+        let written_end = walk.written_end(len)?;
         let mut records = 0;
         let rest = loop {
+            if walk.offset() >= written_end {
+                break Rest::Nothing;
+            }
             match walk.step(len)? {
                 Step::Record { len, .. } | Step::Damaged { len, .. } => {
                     records += 1;
@@ -154,20 +164,21 @@ impl Examination<'_> {
                 }
                 Step::End => break Rest::Nothing,
                 Step::Torn => break Rest::Torn,
-                Step::Lost(reason) => break Rest::Lost(reason),
+                Step::Lost(reason) => {
+                    break if walk.is_cut_off(written_end, len)? { Rest::Torn } else { Rest::Lost(reason) };
+                }
             }
         };
-        let zeros = !matches!(rest, Rest::Nothing) && walk.rest_is_zero(len)?;
-        Ok(Extent { end: walk.offset(), records, rest: if zeros { Rest::Zeros } else { rest } })
+        let rest_end = walk.claimed_end(len)?.clamp(written_end, len);
+        Ok(Extent { end: walk.offset(), records, rest, rest_end })
     }
 
     /// Counts what was found, and keeps what stands behind the readable part.
     fn settle(&self, created_at: UtcMillis, extent: &Extent, len: u64) -> Result<SegmentState, OpenError> {
-        let keep = |reason: &str| self.quarantine.region(reason, &self.path, self.number, extent.end, len);
+        let keep = |reason: &str| self.quarantine.region(reason, &self.path, self.number, extent.end, extent.rest_end);
         add(&self.counters.replayed, extent.records);
         match extent.rest {
             Rest::Nothing => {}
-            Rest::Zeros => add(&self.counters.torn, 1),
             Rest::Torn => {
                 add(&self.counters.torn, 1);
                 // A torn record was not answered, or lay behind the last sync. It is kept only because
@@ -188,6 +199,7 @@ impl Examination<'_> {
             start: self.start,
             end: AtomicU64::new(extent.end),
             records: AtomicU64::new(extent.records),
+            bytes: AtomicU64::new(len),
             sealed: AtomicBool::new(true),
         })
     }

@@ -40,6 +40,8 @@ pub(super) struct SegmentState {
     pub(super) end: AtomicU64,
     /// Records between `start` and `end`.
     pub(super) records: AtomicU64,
+    /// Bytes of its file, which count against the budget.
+    pub(super) bytes: AtomicU64,
     /// Nothing will be appended any more.
     pub(super) sealed: AtomicBool,
 }
@@ -47,6 +49,15 @@ pub(super) struct SegmentState {
 impl SegmentState {
     pub(super) fn end(&self) -> u64 {
         self.end.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::SeqCst)
+    }
+
+    /// Zeros that are left ahead of its records.
+    pub(super) fn reserved(&self) -> u64 {
+        self.bytes().saturating_sub(self.end())
     }
 
     pub(super) fn is_sealed(&self) -> bool {
@@ -170,18 +181,33 @@ impl Walk {
         Ok(at == goal)
     }
 
-    /// Whether everything from the offset to `limit` is zero: space that a file system
-    /// gave the file before a power loss, never written.
-    pub(super) fn rest_is_zero(&mut self, limit: u64) -> io::Result<bool> {
-        let mut at = self.offset;
-        while at < limit {
-            let len = CHUNK.min(limit - at);
-            if self.bytes(at, len, limit)?.iter().any(|&b| b != 0) {
-                return Ok(false);
+    /// Behind the last byte before `limit` that is not zero. No record begins there or later, as its length is not zero:
+    /// that is space which was reserved ahead of the records, or which a file system gave the file before a power loss.
+    pub(super) fn written_end(&mut self, limit: u64) -> io::Result<u64> {
+        let mut end = limit;
+        while end > 0 {
+            let at = end.saturating_sub(CHUNK);
+            if let Some(last) = self.bytes(at, end - at, end)?.iter().rposition(|&byte| byte != 0) {
+                return Ok(at + last as u64 + 1);
             }
-            at += len;
+            end = at;
         }
-        Ok(true)
+        Ok(0)
+    }
+
+    /// Where the record at the offset ends by its length; the offset itself where that can be none.
+    pub(super) fn claimed_end(&mut self, limit: u64) -> io::Result<u64> {
+        if limit.saturating_sub(self.offset) < FRAME_HEAD as u64 {
+            return Ok(self.offset);
+        }
+        let body = format::plausible_len(self.bytes(self.offset, FRAME_HEAD as u64, limit)?);
+        Ok(self.offset + body.map_or(0, |body| (FRAME_HEAD + body) as u64))
+    }
+
+    /// Whether the record at the offset, whose checksum fails, was not written to its end: it runs into reserved space.
+    pub(super) fn is_cut_off(&mut self, written_end: u64, limit: u64) -> io::Result<bool> {
+        let claimed = self.claimed_end(limit)?;
+        Ok(written_end < claimed && claimed < limit)
     }
 
     /// `len` bytes at `at`, from the window or the file.

@@ -2,13 +2,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// An open segment.
 pub(super) trait SegmentFile: Send + Sync {
-    /// One `write`, which may be short.
+    /// One `write` behind what was written before, which may be short.
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
+    /// Puts so many zeros behind the end of the file, for later writes to fall into; answers the file's length then.
+    fn reserve(&self, len: u64) -> io::Result<u64>;
     /// `fdatasync`.
     fn sync_data(&self) -> io::Result<()>;
 }
@@ -28,7 +30,9 @@ pub(super) struct Disk;
 
 impl Storage for Disk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn SegmentFile>> {
-        Ok(Arc::new(private(OpenOptions::new().append(true).create_new(true)).open(path)?))
+        // Not in append mode: that would write behind the zeros of `reserve`.
+        let file = private(OpenOptions::new().write(true).create_new(true)).open(path)?;
+        Ok(Arc::new(OnDisk { file, path: path.to_owned() }))
     }
 
     fn sync_left(&self, path: &Path) -> io::Result<()> {
@@ -41,9 +45,15 @@ impl Storage for Disk {
     }
 }
 
-impl SegmentFile for File {
+struct OnDisk {
+    /// Its cursor stands behind the last record.
+    file: File,
+    path: PathBuf,
+}
+
+impl SegmentFile for OnDisk {
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let mut file = self;
+        let mut file = &self.file;
         loop {
             match Write::write(&mut file, bytes) {
                 Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
@@ -52,8 +62,16 @@ impl SegmentFile for File {
         }
     }
 
+    fn reserve(&self, len: u64) -> io::Result<u64> {
+        // Append mode puts them behind the end wherever the cursor stands, so that no record is ever overwritten. Zeros
+        // are written because space that is only promised (fallocate) costs a sync its metadata all the same.
+        let mut ahead = OpenOptions::new().append(true).open(&self.path)?;
+        ahead.write_all(&vec![0; usize::try_from(len).unwrap_or(0)])?;
+        Ok(ahead.metadata()?.len())
+    }
+
     fn sync_data(&self) -> io::Result<()> {
-        Self::sync_data(self)
+        self.file.sync_data()
     }
 }
 

@@ -4,10 +4,16 @@
 //! on the same file would succeed and mean nothing. What was not synced is therefore
 //! kept in memory until it is; where that fails, the segment ends and the copy is written into a fresh one.
 //! The sink finds most of these records stored already and counts them as duplicates.
+//!
+//! Both modes that sync do it in a thread of the journal. In mode `interval` it looks every so often. In mode `always`
+//! each append wakes it, and who answers waits for [`Log::poll_durable`] without a thread of its own: while one sync is
+//! under way the next records are written, and all of them together wait for the next one (group commit).
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,6 +27,13 @@ use super::{Position, SyncMode};
 const COPY_MAX: usize = 32 << 20;
 /// Rounds of syncing and writing again before a failing disk is left alone until the next sync.
 const ROUNDS: usize = 3;
+
+/// How far everything is on the disk, and who waits for more.
+#[derive(Default)]
+pub(super) struct Durable {
+    through: Position,
+    waiting: Vec<Waker>,
+}
 
 /// What a segment holds that is not known to be on the disk.
 pub(super) struct Unsynced {
@@ -70,19 +83,31 @@ impl Unsynced {
 }
 
 impl Log {
-    /// Waits until everything up to `position` is on the disk. Of those who wait together one does the work, and what
-    /// arrived while it did is the next one's.
-    pub(super) fn sync_through(&self, position: Position) {
-        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
-        if *synced < position {
-            *synced = self.sync_round();
+    /// Ready when everything up to `position` is on the disk.
+    pub(super) fn poll_durable(&self, position: Position, context: &Context<'_>) -> Poll<()> {
+        let mut durable = self.durable();
+        if durable.through >= position {
+            return Poll::Ready(());
         }
+        if !durable.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            durable.waiting.push(context.waker().clone());
+        }
+        Poll::Pending
     }
 
-    /// Forces everything written so far to the disk.
+    /// Forces everything written so far to the disk, and wakes all who wait: those who wait for more wait again.
     pub(super) fn sync_now(&self) {
-        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
-        *synced = self.sync_round();
+        let _alone = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = self.sync_round();
+        let mut durable = self.durable();
+        durable.through = durable.through.max(end);
+        let waiting = std::mem::take(&mut durable.waiting);
+        drop(durable);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    fn durable(&self) -> MutexGuard<'_, Durable> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Syncs outside the lock of appends; answers how far it reached.
@@ -91,7 +116,12 @@ impl Log {
         for _ in 0..ROUNDS {
             let mut tail = self.tail();
             let mut parts = std::mem::take(&mut tail.to_sync);
-            parts.extend(tail.active.as_mut().filter(|a| a.unsynced.is_changed).map(|a| a.unsynced.take()));
+            if let Some(active) = tail.active.as_mut().filter(|active| active.unsynced.is_changed) {
+                if self.options.sync == SyncMode::Always {
+                    self.reserve(active);
+                }
+                parts.push(active.unsynced.take());
+            }
             let dir_changed = std::mem::take(&mut tail.dir_changed);
             end = tail.end;
             drop(tail);
@@ -145,23 +175,32 @@ impl Log {
     }
 }
 
-/// The thread of [`SyncMode::Interval`]: apart from the writer, which may be held up by the database.
+/// The thread that syncs: apart from the writer, which may be held up by the database.
 pub(super) struct Syncer {
     stopping: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl Syncer {
+    /// Syncs at least every `every`, if there is anything to sync.
     pub(super) fn start(log: Arc<Log>, every: Duration) -> io::Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stopping);
         let thread = std::thread::Builder::new().name("journal-sync".into()).spawn(move || {
             while !told.load(Ordering::SeqCst) {
                 std::thread::park_timeout(every);
-                log.sync_now();
+                // After a panic the next round is tried: answers may wait for it.
+                if catch_unwind(AssertUnwindSafe(|| log.sync_now())).is_err() {
+                    tracing::error!("a sync of the journal panicked");
+                }
             }
         })?;
         Ok(Self { stopping, thread })
+    }
+
+    /// Has the thread sync now.
+    pub(super) fn wake(&self) {
+        self.thread.thread().unpark();
     }
 
     pub(super) fn stop(self) {

@@ -155,6 +155,10 @@ impl SegmentFile for FaultyFile {
         }
     }
 
+    fn reserve(&self, len: u64) -> io::Result<u64> {
+        self.0.reserve(len)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.1.syncs.fetch_add(1, Ordering::SeqCst);
         if let Some(meanwhile) = self.1.meanwhile.lock().expect("script").take() {

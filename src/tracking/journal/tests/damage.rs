@@ -22,16 +22,75 @@ fn a_torn_tail_ends_its_segment_and_is_counted() {
 }
 
 #[test]
-fn space_that_was_never_written_is_a_torn_tail_without_contents() {
+fn space_that_was_never_written_is_a_clean_end() {
+    for zeros in [1, 8, 9, 4_096, 1 << 20] {
+        let bench = Bench::new();
+        let run = bench.open();
+        run.append(0..2);
+        drop(run);
+        bench.damage(1, |bytes| bytes.resize(bytes.len() + zeros, 0));
+        // A segment of which only the size reached the disk.
+        fs::write(bench.segment(2), vec![0; zeros.max(40)]).expect("blank");
+        let mut run = bench.open();
+        let values = run.counters.values();
+        assert_eq!((values.replayed, values.torn, values.quarantined), (2, 0, 0), "{zeros} zeros");
+        assert!(bench.cases().is_empty() && !bench.segment(2).exists());
+        assert_eq!(run.append([2])[0].segment, 3);
+        assert_eq!(run.load(), [0, 1, 2]);
+    }
+}
+
+#[test]
+fn a_record_that_ends_in_reserved_space_is_torn() {
+    for kept in 1..frame(2).len() {
+        let bench = Bench::new();
+        let run = bench.open();
+        run.append(0..3);
+        drop(run);
+        bench.damage(1, |bytes| {
+            let whole = bytes.len();
+            bytes.truncate(whole - frame(2).len() + kept);
+            bytes.resize(whole + 4_096, 0);
+        });
+        assert_eq!(inspected(&bench), (2, 0), "{kept} bytes of the last record");
+        let mut run = bench.open();
+        let values = run.counters.values();
+        assert_eq!((values.torn, values.replayed, values.quarantined), (1, 2, 0), "{kept} bytes of the last record");
+        assert_eq!(bench.cases()[0]["bytes"], claimed(kept));
+        assert_eq!(run.load(), [0, 1]);
+    }
+}
+
+/// Bytes that the last record claims, when only `kept` of it are there.
+fn claimed(kept: usize) -> u64 {
+    let mut bytes = frame(2);
+    bytes[kept..].fill(0);
+    u64::from(u32::from_le_bytes(bytes[..4].try_into().expect("length"))) + 8
+}
+
+/// Records that wait, and stretches that are damaged.
+fn inspected(bench: &Bench) -> (u64, u64) {
+    let found: Inspection<Note> = inspect(&bench.options().dir).expect("inspected");
+    (found.waiting, found.damaged)
+}
+
+#[test]
+fn damage_in_front_of_reserved_space_is_no_torn_tail() {
     let bench = Bench::new();
     let run = bench.open();
-    run.append(0..2);
+    let positions = run.append(0..3);
     drop(run);
-    bench.damage(1, |bytes| bytes.resize(bytes.len() + 4_096, 0));
+    let at = usize::try_from(positions[2].offset).expect("offset") - 1;
+    bench.damage(1, |bytes| {
+        bytes[at] ^= 1;
+        bytes.resize(bytes.len() + 4_096, 0);
+    });
+    assert_eq!(inspected(&bench), (2, 1));
     let mut run = bench.open();
     assert_eq!(run.load(), [0, 1]);
-    assert_eq!(run.counters.values().torn, 1);
-    assert!(bench.cases().is_empty());
+    let values = run.counters.values();
+    assert_eq!((values.torn, values.replayed, values.quarantined), (0, 3, 1));
+    assert_eq!(bench.cases()[0]["bytes"], frame(2).len());
 }
 
 #[test]
@@ -220,6 +279,7 @@ fn a_segment_that_cannot_be_read_is_taken_out_at_the_third_attempt() {
         start: HEADER_LEN,
         end: AtomicU64::new(HEADER_LEN + 4 * frame(0).len() as u64),
         records: AtomicU64::new(4),
+        bytes: AtomicU64::new(HEADER_LEN + 4 * frame(0).len() as u64),
         sealed: AtomicBool::new(true),
     };
     run.journal.log.seal_number(1);

@@ -53,16 +53,35 @@ fn a_disk_that_stays_full_costs_records_and_leaves_no_litter() {
 
 #[test]
 fn the_budget_is_kept_and_loading_frees_it() {
+    for sync in [SyncMode::Os, SyncMode::Always] {
+        let bench = Bench::new();
+        let options = Options { segment_bytes: 1 << 20, max_bytes: 1_000, sync, ..bench.options() };
+        let mut run = bench.try_open(options, Box::new(Disk)).expect("open");
+        let mut appends = (0..1_000).map(|id| run.journal.append(&note(id)));
+        let accepted = appends.by_ref().take_while(Result::is_ok).count();
+        assert!(matches!(appends.next(), Some(Err(AppendError::Full { max_bytes: 1_000 }))));
+        assert!((900..=1_000).contains(&run.journal.disk_bytes()), "{}", run.journal.disk_bytes());
+        assert_eq!(run.load().len(), accepted);
+        run.append([1]);
+        assert_eq!(run.counters.values().unrecorded, 2);
+    }
+}
+
+#[test]
+fn reserved_space_counts_and_takes_in_records() {
     let bench = Bench::new();
-    let options = Options { segment_bytes: 1 << 20, max_bytes: 1_000, ..bench.options() };
+    let options = Options { sync: SyncMode::Always, segment_bytes: 4_096, ..bench.options() };
+    let run = bench.try_open(options.clone(), Box::new(Disk)).expect("open");
+    let len = || fs::metadata(bench.segment(1)).expect("segment").len();
+    run.append([0]);
+    assert_eq!((len(), run.journal.disk_bytes()), (4_104, 4_104), "as far as the segment may go, and a head more");
+    run.append(1..50);
+    assert_eq!((len(), run.journal.disk_bytes()), (4_104, 4_104));
+    drop(run);
     let mut run = bench.try_open(options, Box::new(Disk)).expect("open");
-    let mut appends = (0..1_000).map(|id| run.journal.append(&note(id)));
-    let accepted = appends.by_ref().take_while(Result::is_ok).count();
-    assert!(matches!(appends.next(), Some(Err(AppendError::Full { max_bytes: 1_000 }))));
-    assert!((900..=1_000).contains(&run.journal.disk_bytes()), "{}", run.journal.disk_bytes());
-    assert_eq!(run.load().len(), accepted);
-    run.append([1]);
-    assert_eq!(run.counters.values().unrecorded, 2);
+    assert_eq!((run.counters.values().torn, run.journal.disk_bytes()), (0, 4_104));
+    assert_eq!(run.load(), (0..50).collect::<Vec<_>>());
+    assert_eq!(run.journal.disk_bytes(), 0);
 }
 
 #[test]
