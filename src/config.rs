@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::calendar::FiscalStart;
 use crate::domain::fault::Fault;
 use crate::domain::money::Currency;
 use crate::domain::time::{Day, Zone};
@@ -186,6 +187,9 @@ pub struct Reporting {
     pub zone: Zone,
     /// The look-back.
     pub lookback_days: i64,
+    /// The month in which fiscal years begin.
+    #[serde(deserialize_with = "month")]
+    pub fiscal_start: FiscalStart,
     /// First day that pages open on.
     #[serde(deserialize_with = "day_or_empty")]
     pub from: Option<Day>,
@@ -217,6 +221,11 @@ pub enum LogFormat {
 fn day_or_empty<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Day>, D::Error> {
     let text = String::deserialize(d)?;
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(serde::de::Error::custom) }
+}
+
+fn month<'de, D: serde::Deserializer<'de>>(d: D) -> Result<FiscalStart, D::Error> {
+    let month = i8::deserialize(d)?;
+    FiscalStart::new(month).ok_or_else(|| serde::de::Error::custom(format!("{month} is no month; use 1 to 12")))
 }
 
 fn path_or_empty<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<PathBuf>, D::Error> {
@@ -432,6 +441,7 @@ mod tests {
             ("server.nothing", "1"),
             ("server.workers", "many"),
             ("reporting.zone", "Mars/Base"),
+            ("reporting.fiscal_start", "13"),
             ("server.public_url", "x"),
         ] {
             assert!(Config::with(&[set(key, value)]).is_err(), "{key}");

@@ -94,8 +94,7 @@ enum Command {
     /// Batches: imports and calls that added facts, and can be undone
     #[command(subcommand)]
     Batch(batch::Batch),
-    /// Reports
-    #[command(subcommand)]
+    /// Print a report: cost per lead, stages, cohorts, …
     Report(report::Report),
     /// Classify stored touches again, by the rules of now or those of a file, and show what that changes
     Reclassify(reclassify::Reclassify),

@@ -83,6 +83,9 @@ pub struct Mapping {
     /// ISO 4217 code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<Pick>,
+    /// The person's answer to "how did you hear about us".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_reported: Option<Pick>,
     /// Put before contact ids that have no namespace: `hubspot`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person_namespace: Option<String>,
@@ -118,6 +121,7 @@ impl Default for Mapping {
             value: at(&["/value", "/data/value", "/data/amount"]),
             value_minor: at(&["/value_minor", "/data/value_minor"]),
             currency: at(&["/currency", "/data/currency"]),
+            self_reported: at(&["/self_reported", "/data/self_reported"]),
             person_namespace: None,
             subject_namespace: None,
             stages: BTreeMap::new(),
@@ -194,6 +198,7 @@ impl Mapping {
             subject: read(&self.subject).and_then(|s| prefixed(self.subject_namespace.as_deref(), s)),
             parent: read(&self.parent),
             currency: read(&self.currency),
+            self_reported: read(&self.self_reported),
             ..EventInput::default()
         };
         // A field that is there but wrong has its fault already; only one that is nowhere is missing.
@@ -218,7 +223,7 @@ impl Mapping {
         if faults.is_empty() { Ok(input) } else { Err(faults) }
     }
 
-    fn picks(&self) -> [(&'static str, &Option<Pick>); 12] {
+    fn picks(&self) -> [(&'static str, &Option<Pick>); 13] {
         [
             ("event_id", &self.event_id),
             ("stage", &self.stage),
@@ -232,6 +237,7 @@ impl Mapping {
             ("value", &self.value),
             ("value_minor", &self.value_minor),
             ("currency", &self.currency),
+            ("self_reported", &self.self_reported),
         ]
     }
 

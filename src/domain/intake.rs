@@ -16,6 +16,8 @@ use super::time::{UtcMillis, Zone};
 
 /// Longest event id, in bytes.
 pub const EVENT_ID_LEN_MAX: usize = 200;
+/// Longest answer of a person, in characters.
+pub const SELF_REPORTED_LEN_MAX: usize = 200;
 
 /// A stage event in its sender's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +59,9 @@ pub struct EventInput {
     /// ISO 4217.
     #[serde(default)]
     pub currency: Option<String>,
+    /// The person's answer to "how did you hear about us", in their words.
+    #[serde(default)]
+    pub self_reported: Option<String>,
 }
 
 /// What the receiver assumes where the sender is silent.
@@ -91,6 +96,7 @@ impl EventInput {
         let subject = keep(&mut faults, given(self.subject.as_deref()).map(Subject::parse).transpose());
         let value = keep(&mut faults, self.checked_value(defaults));
         let parent = keep(&mut faults, self.checked_parent());
+        let self_reported = keep(&mut faults, self.checked_answer());
         if let (
             Some(event_id),
             Some(stage),
@@ -99,7 +105,8 @@ impl EventInput {
             Some(subject),
             Some(value),
             Some(parent),
-        ) = (event_id, stage, occurred_at, keys, subject, value, parent)
+            Some(self_reported),
+        ) = (event_id, stage, occurred_at, keys, subject, value, parent, self_reported)
         {
             if keys.is_empty() && subject.is_none() && parent.is_none() {
                 faults.push(Fault::new(
@@ -110,7 +117,16 @@ impl EventInput {
                 ));
             } else if faults.is_empty() {
                 keys.extend(subject.clone().map(JoinKey::Subject));
-                return Ok(StageEventDraft { event_id, stage, occurred_at, keys, subject, parent, value });
+                return Ok(StageEventDraft {
+                    event_id,
+                    stage,
+                    occurred_at,
+                    keys,
+                    subject,
+                    parent,
+                    value,
+                    self_reported,
+                });
             }
         }
         Err(faults)
@@ -138,6 +154,20 @@ impl EventInput {
                 Err(Fault::new("parent", "parent-malformed", why))
             }
             parent => Ok(parent.map(str::to_owned)),
+        }
+    }
+
+    /// The answer stays out of the message: it is a person's own words.
+    fn checked_answer(&self) -> Result<Option<String>, Fault> {
+        match given(self.self_reported.as_deref()).map(str::trim) {
+            Some(text) if text.chars().count() > SELF_REPORTED_LEN_MAX || text.chars().any(char::is_control) => {
+                let detail = format!(
+                    "the answer has more than {SELF_REPORTED_LEN_MAX} characters or holds control characters, such as \
+                     line breaks; send it on one line and shorter"
+                );
+                Err(Fault::new("self_reported", "self-reported-malformed", detail))
+            }
+            answer => Ok(answer.map(str::to_owned)),
         }
     }
 
@@ -314,9 +344,16 @@ mod tests {
             (r#""email":"a@b.co","value":"5","value_minor":500,"currency":"EUR""#, "value-twice"),
             (r#""email":"a@b.co","value":"5","currency":"ABC""#, "currency-unknown"),
             (r#""subject":"deal""#, "subject-malformed"),
+            (r#""email":"a@b.co","self_reported":"two\nlines""#, "self-reported-malformed"),
         ] {
             assert_eq!(check(&format!("{{{base},{rest}}}")).expect_err(rest), [code]);
         }
+        let answer = |letters: usize| {
+            check(&format!(r#"{{{base},"email":"a@b.co","self_reported":" {} "}}"#, "é".repeat(letters)))
+        };
+        assert_eq!(answer(200).expect("long").self_reported, Some("é".repeat(200)));
+        assert_eq!(answer(201).expect_err("longer"), ["self-reported-malformed"]);
+        assert_eq!(answer(0).expect("no answer").self_reported, None);
         let future = check(r#"{"event_id":"e","stage":"lead","occurred_at":"2026-01-02T00:00:01Z","email":"a@b.co"}"#);
         assert_eq!(future.expect_err("future"), ["time-in-future"]);
     }

@@ -6,6 +6,7 @@
 //! (`tests/rules.rs` enforces it).
 
 pub mod attribution;
+pub mod calendar;
 pub mod channel;
 pub mod client;
 pub mod cost;

@@ -223,6 +223,16 @@ impl People {
         self.cluster_of.get(&person).copied().unwrap_or(person)
     }
 
+    /// Every cluster, by name.
+    pub fn clusters(&self) -> impl Iterator<Item = PersonId> + '_ {
+        self.members.keys().copied()
+    }
+
+    /// Every browser that belongs to some cluster.
+    pub fn known_visitors(&self) -> impl Iterator<Item = VisitorId> + '_ {
+        self.visitors.values().flatten().copied()
+    }
+
     /// Click ids that a cluster brought itself.
     pub fn clicks(&self, cluster: PersonId) -> impl Iterator<Item = TouchId> + '_ {
         self.clicks.get(&cluster).into_iter().flatten().copied()

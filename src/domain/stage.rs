@@ -91,6 +91,8 @@ pub struct StageEventDraft {
     pub parent: Option<String>,
     /// What it was worth.
     pub value: Option<Money>,
+    /// What the person said led them here, in their words; at most 200 characters.
+    pub self_reported: Option<String>,
 }
 
 impl StageEventDraft {
@@ -98,7 +100,7 @@ impl StageEventDraft {
     pub fn content(&self) -> String {
         let mut keys: Vec<String> = self.keys.iter().map(ToString::to_string).collect();
         keys.sort();
-        [
+        let mut content = [
             self.stage.as_str(),
             &self.occurred_at.0.to_string(),
             &keys.join(" "),
@@ -106,7 +108,13 @@ impl StageEventDraft {
             self.parent.as_deref().unwrap_or(""),
             &self.value.map(|m| m.to_string()).unwrap_or_default(),
         ]
-        .join("\n")
+        .join("\n");
+        // Events that were told before there was this field keep their content.
+        if let Some(answer) = &self.self_reported {
+            content.push('\n');
+            content.push_str(answer);
+        }
+        content
     }
 }
 
@@ -164,6 +172,8 @@ pub struct StageEvent {
     pub value: Option<Money>,
     /// Whether its source's money counts as revenue.
     pub counts_revenue: bool,
+    /// What the person said led them here.
+    pub self_reported: Option<String>,
 }
 
 #[cfg(test)]
@@ -175,6 +185,23 @@ mod tests {
         assert!(Source::parse("crm-export").is_ok());
         assert_eq!(Source::parse("end_7").expect_err("an endpoint's").code, "source-reserved");
         assert!(Source::parse("CRM Export").is_err());
+    }
+
+    #[test]
+    fn an_answer_is_part_of_what_was_told_and_none_changes_nothing() {
+        let mut draft = StageEventDraft {
+            event_id: "e1".into(),
+            stage: Stage::Lead,
+            occurred_at: UtcMillis(5),
+            keys: Vec::new(),
+            subject: None,
+            parent: Some("e0".into()),
+            value: None,
+            self_reported: None,
+        };
+        assert_eq!(draft.content(), "lead\n5\n\n\ne0\n", "as it was before there were answers");
+        draft.self_reported = Some("a friend".into());
+        assert_eq!(draft.content(), "lead\n5\n\n\ne0\n\na friend");
     }
 
     #[test]

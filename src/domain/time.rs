@@ -123,6 +123,34 @@ impl Day {
     pub fn first_of_month(self) -> Self {
         Self(self.0.first_of_month())
     }
+
+    /// The last day of this day's month.
+    #[must_use]
+    pub fn last_of_month(self) -> Self {
+        Self(self.0.last_of_month())
+    }
+
+    /// The same day `months` later, or the last one of a month that has no such day.
+    #[must_use]
+    pub fn plus_months(self, months: i32) -> Self {
+        Self(self.0.saturating_add(jiff::Span::new().months(months)))
+    }
+
+    /// The year.
+    pub fn year(self) -> i16 {
+        self.0.year()
+    }
+
+    /// The month, 1 to 12.
+    pub fn month_of_year(self) -> i8 {
+        self.0.month()
+    }
+
+    /// The ISO 8601 week and the year that it belongs to.
+    pub fn iso_week(self) -> (i16, i8) {
+        let week = self.0.iso_week_date();
+        (week.year(), week.week())
+    }
 }
 
 impl fmt::Display for Day {

@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
-use crate::reports::cost_per_lead::{COLUMNS, Figures, Report};
+use crate::reports::cost_per_lead::{COLUMNS, Report, Row};
 
 /// Writes the shown columns with a totals row, and what the figures depend on below.
 pub fn report(report: &Report) -> String {
@@ -11,33 +11,43 @@ pub fn report(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-    let mut header = vec![Cell::new(capitalised(p.by.as_str()))];
+    let several = p.models.len() > 1;
+    let mut header: Vec<Cell> = p.by.iter().map(|d| Cell::new(d.heading())).collect();
+    if several {
+        header.push(Cell::new("Model"));
+    }
     header.extend(shown.iter().map(|c| right(c.heading.to_owned())));
     table.set_header(header);
-    let row = |name: &str, figures: &Figures| {
-        let mut cells = vec![Cell::new(name)];
-        cells.extend(shown.iter().map(|c| right(c.display(figures, p.currency))));
-        cells
+    let mut add = |keys: &[String], row: &Row| {
+        for (choice, figures) in p.models.iter().zip(&row.figures) {
+            let mut cells: Vec<Cell> = keys.iter().map(Cell::new).collect();
+            if several {
+                cells.push(Cell::new(choice.to_string()));
+            }
+            cells.extend(shown.iter().map(|c| right(c.display(figures, p.currency))));
+            table.add_row(cells);
+        }
     };
-    for r in &report.rows {
-        table.add_row(row(r.key.as_str(), &r.figures));
+    for row in &report.rows {
+        add(&row.key.parts().iter().map(|part| part.as_str().to_owned()).collect::<Vec<_>>(), row);
     }
-    table.add_row(row("Total", &report.totals));
-    let label = p.model.model().label;
+    let mut total = vec![String::new(); p.by.len()];
+    if let Some(first) = total.first_mut() {
+        "Total".clone_into(first);
+    }
+    add(&total, &report.totals);
+    let labels: Vec<&str> = p.models.iter().map(|c| c.model().label).collect();
     format!(
-        "{table}\n{label}, look-back {} days, {} to {} ({}), money in {}, {} cost. As of {} ({}).\n",
-        p.lookback_days,
+        "{table}\n{}, look-back {} days, {} to {} ({}), {} clock, money in {}, {} cost. As of {} ({}).\n",
+        labels.join(", "),
+        p.look_back,
         p.range.from,
         p.range.to,
         p.zone.name(),
+        p.clock,
         p.currency,
         if p.cost == crate::domain::cost::CostBasis::Media { "media" } else { "loaded" },
         p.as_of.map_or(0, |t| t.0),
         p.as_of.map(|t| t.to_string()).unwrap_or_default()
     )
-}
-
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }

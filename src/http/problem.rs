@@ -194,7 +194,7 @@ impl From<StoreError> for Problem {
 impl From<ReportError> for Problem {
     fn from(error: ReportError) -> Self {
         match error {
-            ReportError::Refused(fault) => Self::invalid(vec![fault]),
+            ReportError::Refused(faults) => Self::invalid(faults),
             ReportError::Store(error) => error.into(),
             ReportError::DoesNotAddUp(_) => {
                 tracing::error!(error = %error, "a report does not add up");

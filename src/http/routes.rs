@@ -65,6 +65,8 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/deliveries", web::get().to(endpoints::list_deliveries))
         .route("/deliveries/{id}/replay", web::post().to(endpoints::replay_delivery))
         .route("/reports/cost-per-lead", web::get().to(reports::cost_per_lead))
+        .route("/reports", web::get().to(reports::list_reports))
+        .route("/reports/{report}", web::get().to(reports::sheets))
         .route("/models", web::get().to(reports::list_models));
 }
 

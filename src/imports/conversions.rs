@@ -27,6 +27,7 @@ struct Rule {
     value: Option<Cell>,
     value_minor: Option<Cell>,
     currency: Option<Cell>,
+    self_reported: Option<Cell>,
 }
 
 /// The fields that say who it was.
@@ -75,7 +76,7 @@ fn long_rule(binder: &mut Binder<'_>) -> Option<Rule> {
         (binder.required("stage"), binder.required("occurred_at"), binder.required("event_id"));
     let mut field = |name: &str| binder.field(name);
     let (subject, parent, value) = (field("subject"), field("parent"), field("value"));
-    let (value_minor, currency) = (field("value_minor"), field("currency"));
+    let (value_minor, currency, self_reported) = (field("value_minor"), field("currency"), field("self_reported"));
     Some(Rule {
         stage: StageFrom::Cell(stage?),
         occurred_at: occurred_at?,
@@ -85,6 +86,7 @@ fn long_rule(binder: &mut Binder<'_>) -> Option<Rule> {
         value,
         value_minor,
         currency,
+        self_reported,
     })
 }
 
@@ -98,6 +100,7 @@ fn wide_rule(binder: &mut Binder<'_>, mapping: &ImportMapping, at: usize) -> Opt
     };
     let (subject, parent) = (own("subject", &rule.subject), own("parent", &rule.parent));
     let currency = own("currency", &rule.currency);
+    let self_reported = own("self_reported", &rule.self_reported);
     // An amount of its own, in either unit, replaces the shared one: both together would be the amount twice.
     let has_own = rule.value.is_some() || rule.value_minor.is_some();
     let mut amount =
@@ -112,6 +115,7 @@ fn wide_rule(binder: &mut Binder<'_>, mapping: &ImportMapping, at: usize) -> Opt
         value,
         value_minor,
         currency,
+        self_reported,
     })
 }
 
@@ -131,8 +135,8 @@ fn event(rule: &Rule, who: &Who, row: &Row, mapping: &ImportMapping) -> Result<O
         .keep(key(rule.subject.as_ref(), row, mapping.subject_namespace.as_deref(), "subject_namespace"))
         .flatten();
     let mut text = |cell: &Option<Cell>| gathered.keep(optional(cell.as_ref(), row)).flatten();
-    let (email, click_id, visitor_id, parent) =
-        (text(&who.email), text(&who.click_id), text(&who.visitor_id), text(&rule.parent));
+    let (email, click_id, visitor_id) = (text(&who.email), text(&who.click_id), text(&who.visitor_id));
+    let (parent, self_reported) = (text(&rule.parent), text(&rule.self_reported));
     match (stage, occurred_at, event_id) {
         (Some(stage), Some(occurred_at), Some(event_id)) if gathered.0.is_empty() => {
             let (event_id, stage, occurred_at) = (event_id.into_owned(), stage.to_string(), occurred_at.to_string());
@@ -151,6 +155,7 @@ fn event(rule: &Rule, who: &Who, row: &Row, mapping: &ImportMapping) -> Result<O
                     value,
                     value_minor,
                     currency,
+                    self_reported,
                 },
             )))
         }

@@ -59,6 +59,7 @@ impl ImportKind {
                 "value",
                 "value_minor",
                 "currency",
+                "self_reported",
             ],
             Self::Costs => &[
                 "day",
@@ -129,6 +130,7 @@ pub(super) struct EventRule {
     pub(super) currency: Option<Column>,
     pub(super) subject: Option<Column>,
     pub(super) parent: Option<Column>,
+    pub(super) self_reported: Option<Column>,
 }
 
 /// A checked mapping of one kind of file.
@@ -216,7 +218,14 @@ impl ImportMapping {
         self.columns.values().for_each(|column| read.extend(column.reads()));
         for event in &self.events {
             read.extend(template_columns(&event.event_id));
-            let more = [&event.value, &event.value_minor, &event.currency, &event.subject, &event.parent];
+            let more = [
+                &event.value,
+                &event.value_minor,
+                &event.currency,
+                &event.subject,
+                &event.parent,
+                &event.self_reported,
+            ];
             more.into_iter().flatten().chain([&event.occurred_at]).for_each(|column| read.extend(column.reads()));
         }
         sheet.columns().iter().filter(|c| !c.is_empty() && !read.contains(c.as_str())).cloned().collect()

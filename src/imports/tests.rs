@@ -137,8 +137,8 @@ fn files_named_as_our_fields_need_no_mapping() {
         );
         assert_eq!(bad, ["4 occurred_at time-malformed", "5 channel channel-missing"]);
     }
-    let events = "event_id,stage,occurred_at,email,person,subject,value,value_minor,currency\n\
-        e1,Lead,2025-01-01T00:00:00+01:00,a@b.co,hubspot:5,deal:7,480.00,,eur\ne2,customer,2025-01-01T00:00:00Z,,null,,,48000,EUR\n";
+    let events = "event_id,stage,occurred_at,email,person,subject,value,value_minor,currency,self_reported\n\
+        e1,Lead,2025-01-01T00:00:00+01:00,a@b.co,hubspot:5,deal:7,480.00,,eur,a friend\ne2,customer,2025-01-01T00:00:00Z,,null,,,48000,EUR,\n";
     let (good, bad) = read_events(events, &builtin(ImportKind::Conversions));
     assert_eq!(bad, Vec::<String>::new());
     let expected = EventInput {
@@ -150,6 +150,7 @@ fn files_named_as_our_fields_need_no_mapping() {
         subject: Some("deal:7".into()),
         value: Some("480.00".into()),
         currency: Some("EUR".into()),
+        self_reported: Some("a friend".into()),
         ..EventInput::default()
     };
     assert_eq!(good[0], (2, expected));

@@ -1,75 +1,197 @@
 //! Which row a day's cost belongs to, to the cent.
 //!
-//! A cost that names the row's dimension goes there. One that names less is
-//! split by that day's human clicks of what it does name; a day without clicks
-//! stays `(unallocated)`; a cost that names nothing stays `(shared)`.
+//! In a dimension that a cost names, it goes where it says. Over the rows of a
+//! finer dimension it is split by that day's clicks of what it does name; a day
+//! without such clicks stays `(unallocated)`. A cost that names no channel is
+//! `(shared)` by all channels. So cost depends on no model.
 
-use super::cost_per_lead::{Dimension, RowKey};
-use super::labels::{Labels, Origin};
+use std::collections::{BTreeMap, HashMap};
+
+use super::ReportError;
+use super::credits::require_currency;
+use super::dimension::{Dimension, Part};
+use super::facts::Facts;
+use super::labels::{Origin, Spot};
+use super::parameters::Parameters;
+use super::places::{PlaceId, Places};
 use crate::domain::attribution::credit::allocate;
-use crate::domain::cost::CostDraft;
-use crate::domain::ids::{CampaignId, ChannelId, LinkId};
+use crate::domain::cost::{CostDraft, CostEntry};
+use crate::domain::ids::{CampaignId, ChannelId, LinkId, PostId};
 use crate::domain::time::{Day, UtcMillis};
+use crate::store::{Conn, costs as cost_store};
 
-/// Human clicks of one day by where they came from.
+/// Clicks of one day by where they came from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DayClicks {
-    pub(super) day: Day,
     pub(super) channel: Option<ChannelId>,
     pub(super) campaign: Option<CampaignId>,
+    pub(super) post: Option<PostId>,
     pub(super) link: Option<LinkId>,
+    pub(super) place: PlaceId,
     pub(super) count: i64,
 }
 
-/// The day's amounts of one cost by row; they sum to `minor`.
-pub(super) fn rows_of(
-    cost: &CostDraft,
-    day: Day,
-    day_start: UtcMillis,
-    minor: i64,
-    by: Dimension,
-    labels: &Labels,
-    clicks: &[DayClicks],
-) -> Vec<(RowKey, i64)> {
-    let origin = Origin { link: cost.link, channel: cost.channel, campaign: cost.campaign };
-    let channel = labels.channel_of(origin, day_start);
-    let campaign = labels.campaign_of(origin, day_start);
-    let named = match by {
-        Dimension::Channel => channel.map(|id| by.key(labels, Some(id), None, None)),
-        // A link belongs to one campaign or to none; both are an answer.
-        Dimension::Campaign if cost.campaign.is_some() || cost.link.is_some() => {
-            Some(by.key(labels, None, campaign, None))
-        }
-        Dimension::Link => cost.link.map(|id| by.key(labels, None, None, Some(id))),
-        Dimension::Campaign => None,
-    };
-    if let Some(key) = named {
-        return vec![(key, minor)];
-    }
-    if by == Dimension::Channel || (channel.is_none() && campaign.is_none()) {
-        return vec![(RowKey::Shared, minor)];
-    }
-    let matching: Vec<&DayClicks> = clicks
-        .iter()
-        .filter(|c| {
-            c.day == day
-                && channel.is_none_or(|id| c.channel == Some(id))
-                && campaign.is_none_or(|id| c.campaign == Some(id))
-        })
-        .collect();
-    split(&matching, minor, by, labels)
+/// Clicks by day.
+pub(super) type Clicks = HashMap<Day, Vec<DayClicks>>;
+
+/// Why a part of a cost is where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CostRule {
+    /// The cost names the row.
+    Named,
+    /// Split by the day's clicks: so many of so many.
+    ByClicks {
+        /// Clicks of the row.
+        clicks: i64,
+        /// Clicks of what the cost names.
+        of: i64,
+    },
+    /// There were no clicks to split it by.
+    NoClicks,
+    /// The cost names nothing.
+    Shared,
 }
 
-fn split(clicks: &[&DayClicks], minor: i64, by: Dimension, labels: &Labels) -> Vec<(RowKey, i64)> {
-    let mut weights: std::collections::BTreeMap<RowKey, i64> = std::collections::BTreeMap::new();
+/// A part of one day's cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CostPart {
+    pub(super) place: PlaceId,
+    pub(super) minor: i64,
+    pub(super) rule: CostRule,
+}
+
+/// A part of one day of a cost entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spent<'a> {
+    pub(super) entry: &'a CostEntry,
+    pub(super) day: Day,
+    pub(super) part: CostPart,
+}
+
+/// Walks through the costs of the range, entry by entry and day by day.
+pub(super) fn walk(
+    conn: &mut Conn,
+    facts: &Facts,
+    parameters: &Parameters,
+    places: &mut Places<'_>,
+    clicks: &Clicks,
+    take: &mut dyn FnMut(&mut Places<'_>, &Spent<'_>),
+) -> Result<(), ReportError> {
+    let range = parameters.range;
+    for entry in cost_store::visible(conn, range, &facts.moments)? {
+        if !parameters.cost.counts(entry.cost.kind) {
+            continue;
+        }
+        for (day, minor) in entry.cost.by_day().filter(|(d, _)| range.contains(*d)) {
+            require_currency(parameters, entry.cost.amount.currency, day, "cost")?;
+            let start = parameters.zone.day_start(day);
+            let parts = parts_of(&entry.cost, (day, start), minor, places, clicks);
+            if parts.iter().map(|p| p.minor).sum::<i64>() != minor {
+                return Err(ReportError::DoesNotAddUp(format!("{} of {day} is not split whole", entry.id)));
+            }
+            for part in parts {
+                take(places, &Spent { entry: &entry, day, part });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The day's amounts of one cost by place; they sum to `minor`.
+fn parts_of(
+    cost: &CostDraft,
+    (day, day_start): (Day, UtcMillis),
+    minor: i64,
+    places: &mut Places<'_>,
+    clicks: &Clicks,
+) -> Vec<CostPart> {
+    let named = Named::of(cost, day_start, places);
+    if named.is_nothing() {
+        let place = places.nowhere(&Part::Shared);
+        return vec![CostPart { place, minor, rule: CostRule::Shared }];
+    }
+    let spot = Spot { origin: Origin::of_cost(cost), post: named.post, country: None, device: None };
+    let fixed: Vec<Option<Part>> = places
+        .dimensions()
+        .iter()
+        .map(|d| match (named.says(*d), d.is_of_channel()) {
+            (true, _) => Some(places.labels().part_of(&spot, *d, day_start)),
+            (false, true) => Some(Part::Shared),
+            (false, false) => None,
+        })
+        .collect();
+    if fixed.iter().all(Option::is_some) {
+        let place = places.numbered(fixed.into_iter().flatten().collect());
+        return vec![CostPart { place, minor, rule: CostRule::Named }];
+    }
+    let of_day = clicks.get(&day).map_or(&[][..], Vec::as_slice);
+    let matching: Vec<&DayClicks> = of_day.iter().filter(|c| named.matches(c)).collect();
+    split(&matching, &fixed, minor, places)
+}
+
+/// What a cost names, directly or by its link or post.
+struct Named {
+    channel: Option<ChannelId>,
+    campaign: Option<CampaignId>,
+    post: Option<PostId>,
+    link: Option<LinkId>,
+}
+
+impl Named {
+    fn of(cost: &CostDraft, day_start: UtcMillis, places: &Places<'_>) -> Self {
+        let origin = Origin::of_cost(cost);
+        Self {
+            channel: places.labels().channel_of(origin, day_start),
+            campaign: places.labels().campaign_of(origin, day_start),
+            post: cost.post.or_else(|| places.labels().post_of(origin, day_start)),
+            link: cost.link,
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.channel.is_none() && self.campaign.is_none() && self.post.is_none() && self.link.is_none()
+    }
+
+    /// Whether the cost says where it belongs in a dimension. A link belongs to one campaign and one post or to none,
+    /// which is an answer, too.
+    fn says(&self, dimension: Dimension) -> bool {
+        match dimension {
+            d if d.is_of_channel() => self.channel.is_some(),
+            d if d.is_of_post() => self.post.is_some() || self.link.is_some(),
+            Dimension::Campaign => self.campaign.is_some() || self.link.is_some(),
+            Dimension::Link => self.link.is_some(),
+            _ => false,
+        }
+    }
+
+    fn matches(&self, clicks: &DayClicks) -> bool {
+        self.channel.is_none_or(|id| clicks.channel == Some(id))
+            && self.campaign.is_none_or(|id| clicks.campaign == Some(id))
+            && self.post.is_none_or(|id| clicks.post == Some(id))
+            && self.link.is_none_or(|id| clicks.link == Some(id))
+    }
+}
+
+fn split(clicks: &[&DayClicks], fixed: &[Option<Part>], minor: i64, places: &mut Places<'_>) -> Vec<CostPart> {
+    let mut weights: BTreeMap<Vec<Part>, i64> = BTreeMap::new();
     for c in clicks {
-        *weights.entry(by.key(labels, c.channel, c.campaign, c.link)).or_default() += c.count;
+        let finer = places.parts(c.place);
+        let parts = fixed.iter().zip(finer).map(|(own, finer)| own.clone().unwrap_or_else(|| finer.clone()));
+        *weights.entry(parts.collect()).or_default() += c.count;
     }
     // What was taken back weighs nothing.
     weights.retain(|_, clicks| *clicks > 0);
     if weights.is_empty() {
-        return vec![(RowKey::Unallocated, minor)];
+        let parts = fixed.iter().map(|own| own.clone().unwrap_or(Part::Unallocated)).collect();
+        return vec![CostPart { place: places.numbered(parts), minor, rule: CostRule::NoClicks }];
     }
-    let parts: Vec<u128> = weights.values().map(|clicks| u128::from(clicks.unsigned_abs())).collect();
-    weights.into_keys().zip(allocate(minor, &parts)).collect()
+    let of = weights.values().sum();
+    let shares: Vec<u128> = weights.values().map(|clicks| u128::from(clicks.unsigned_abs())).collect();
+    let amounts = allocate(minor, &shares);
+    let part = |((parts, clicks), minor): ((Vec<Part>, i64), i64)| CostPart {
+        place: places.numbered(parts),
+        minor,
+        rule: CostRule::ByClicks { clicks, of },
+    };
+    weights.into_iter().zip(amounts).map(part).collect()
 }

@@ -1,7 +1,7 @@
 //! One person's journey: touches and stage events in order, for a page or an API call.
 
 use super::ReportError;
-use super::facts::{Facts, Who};
+use super::facts::{Eligibility, Facts, Journeys, Owner, Who};
 use super::labels::Origin;
 use crate::domain::attribution::purchases::Book;
 use crate::domain::ids::{PersonId, StageEventId, TouchId};
@@ -9,7 +9,7 @@ use crate::domain::money::Money;
 use crate::domain::stage::Stage;
 use crate::domain::time::UtcMillis;
 use crate::domain::touch::TouchKind;
-use crate::store::{Conn, StoreError, ledger};
+use crate::store::{Conn, Moments, StoreError, ledger};
 
 /// A step of a journey.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,37 +55,39 @@ pub struct PersonJourney {
 
 /// The journey of one person, by any person id of the cluster.
 pub fn of_person(conn: &mut Conn, person: PersonId) -> Result<PersonJourney, ReportError> {
-    let as_of = ledger::horizon(conn)?;
-    let facts = Facts::load(conn, as_of)?;
-    let cluster = facts.people.cluster(person);
-    journey(&facts, cluster).ok_or_else(|| StoreError::NotFound(format!("a person {person} with stage events")).into())
+    let moments = Moments::all(ledger::horizon(conn)?);
+    let facts = Facts::load(conn, &moments)?;
+    let who = Who::Person(facts.people.cluster(person));
+    let owners: Vec<Owner<'_>> = facts.owners().into_iter().filter(|o| o.who == who).collect();
+    journeys(conn, &facts, &owners)?
+        .pop()
+        .ok_or_else(|| StoreError::NotFound(format!("a person {person} with stage events")).into())
 }
 
 /// The people with the newest stage events, newest first.
 pub fn latest(conn: &mut Conn, limit: usize) -> Result<Vec<PersonJourney>, ReportError> {
-    let as_of = ledger::horizon(conn)?;
-    let facts = Facts::load(conn, as_of)?;
-    let mut seen = Vec::new();
-    for event in facts.events.iter().rev() {
-        if let Who::Person(person) = facts.who(event)
-            && !seen.contains(&person)
-        {
-            seen.push(person);
-            if seen.len() == limit {
-                break;
-            }
-        }
-    }
-    Ok(seen.into_iter().filter_map(|person| journey(&facts, person)).collect())
+    let moments = Moments::all(ledger::horizon(conn)?);
+    let facts = Facts::load(conn, &moments)?;
+    let mut owners = facts.owners();
+    owners.retain(|o| matches!(o.who, Who::Person(_)));
+    owners.sort_by_key(|o| std::cmp::Reverse(o.events.last().map(|e| (e.occurred_at, e.id))));
+    owners.truncate(limit);
+    Ok(journeys(conn, &facts, &owners)?)
 }
 
-fn journey(facts: &Facts, person: PersonId) -> Option<PersonJourney> {
-    let events: Vec<_> = facts.events.iter().filter(|e| facts.who(e) == Who::Person(person)).collect();
+/// The journeys of persons.
+fn journeys(conn: &mut Conn, facts: &Facts, owners: &[Owner<'_>]) -> Result<Vec<PersonJourney>, StoreError> {
+    let touches = Journeys::load(conn, facts, owners, &Eligibility::usual())?;
+    Ok(owners.iter().filter_map(|owner| journey(facts, &touches, owner)).collect())
+}
+
+fn journey(facts: &Facts, journeys: &Journeys<'_>, owner: &Owner<'_>) -> Option<PersonJourney> {
+    let Who::Person(person) = owner.who else { return None };
     let mut steps = Vec::new();
-    let mut touches: Vec<_> = events.iter().flat_map(|e| facts.touches_of(e)).collect();
+    let mut touches: Vec<_> = owner.events.iter().flat_map(|e| journeys.touches_of(e)).collect();
     touches.sort_by_key(|t| (t.at, &t.tie, t.id));
     touches.dedup_by_key(|t| t.id);
-    for touch in touches.iter().filter_map(|t| facts.touch(t.id)) {
+    for touch in touches.iter().filter_map(|t| journeys.touch(t.id)) {
         let origin = Origin { link: touch.link, channel: touch.channel, campaign: touch.campaign };
         let channel = facts.labels.channel_of(origin, touch.occurred_at);
         steps.push((
@@ -99,7 +101,7 @@ fn journey(facts: &Facts, person: PersonId) -> Option<PersonJourney> {
             },
         ));
     }
-    for event in &events {
+    for event in &owner.events {
         steps.push((
             event.occurred_at,
             Step::Stage {
@@ -113,5 +115,5 @@ fn journey(facts: &Facts, person: PersonId) -> Option<PersonJourney> {
     }
     // A stable sort keeps touches before the events of their instant.
     steps.sort_by_key(|(at, _)| *at);
-    (!events.is_empty()).then_some(PersonJourney { person, members: facts.people.members(person).to_vec(), steps })
+    Some(PersonJourney { person, members: facts.people.members(person).to_vec(), steps })
 }

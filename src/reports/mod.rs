@@ -7,15 +7,33 @@
 //! [`cost_per_lead::Figures`]; its JSON, CSV, table and page follow from
 //! [`cost_per_lead::COLUMNS`].
 
+pub mod catalogue;
+mod cohorts;
 pub mod cost_per_lead;
 mod costs;
+mod credits;
+pub mod dimension;
+pub mod evidence;
 mod facts;
 pub mod journey;
 mod labels;
+pub mod parameters;
+pub mod paths;
+mod places;
+mod rates;
+pub mod restatement;
+mod said;
+pub mod self_reported;
+pub mod sheet;
+mod stages;
 pub mod touch_counts;
 
+pub use costs::CostRule;
+pub use credits::Measure;
+pub use dimension::{Dimension, Part, RowKey};
 pub use facts::people;
 pub use labels::Labels;
+pub use parameters::{Parameters, parameters_from};
 
 use crate::domain::fault::Fault;
 use crate::store::StoreError;
@@ -24,8 +42,8 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The parameters, or the facts they lead to, do not allow it; the caller can mend it.
-    #[error("{0}")]
-    Refused(Fault),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Refused(Vec<Fault>),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -36,6 +54,12 @@ pub enum ReportError {
 
 impl From<Fault> for ReportError {
     fn from(fault: Fault) -> Self {
-        Self::Refused(fault)
+        Self::Refused(vec![fault])
+    }
+}
+
+impl From<Vec<Fault>> for ReportError {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self::Refused(faults)
     }
 }

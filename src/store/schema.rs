@@ -282,6 +282,7 @@ diesel::table! {
         counts_revenue -> Bool,
         content_hash -> Binary,
         batch_id -> Nullable<Binary>,
+        self_reported -> Nullable<Text>,
     }
 }
 

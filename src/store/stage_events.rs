@@ -29,6 +29,7 @@ struct Row {
     counts_revenue: bool,
     content_hash: Vec<u8>,
     batch_id: Option<Vec<u8>>,
+    self_reported: Option<String>,
 }
 
 impl Row {
@@ -48,6 +49,7 @@ impl Row {
             parent: self.parent,
             value,
             counts_revenue: self.counts_revenue,
+            self_reported: self.self_reported,
         })
     }
 }
@@ -108,6 +110,7 @@ pub fn insert(
         counts_revenue: teller.counts_revenue,
         content_hash: content_hash.to_vec(),
         batch_id: recording.batch.map(|b| bytes(b.0)),
+        self_reported: draft.self_reported.clone(),
     };
     on!(conn, c => diesel::insert_into(t::table).values(&row).execute(c))?;
     Ok(Outcome::Stored(id))

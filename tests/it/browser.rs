@@ -11,6 +11,7 @@ use crate::support::binary::{self, Process};
 use crate::support::browser::{Browser, Site, eventually};
 use crate::support::{Backend, Client, TestApp, TestDb, row};
 use crate::tracking::{Stored, touches};
+use crate::ui::{PASSWORD, one_lead, set_up};
 
 /// A site whose pages report to a server in this process, and a browser.
 struct Bench {
@@ -363,6 +364,37 @@ in_browser! {
         assert_eq!(bench.browser.eval("typeof headwater"), json!("undefined"));
         assert_eq!(bench.browser.eval("errors"), json!([]));
         assert_eq!(bench.kinds().len(), 1);
+    }
+
+    /// With JavaScript the form's address names only what is set; the page's policy refuses nothing that it does.
+    fn the_report_is_asked_by_dimensions_models_and_a_comparison(bench) {
+        set_up(&bench.app);
+        one_lead(&bench.app);
+        bench.browser.on_every_page("window.refused = 0; addEventListener('securitypolicyviolation', () => refused++)");
+        let base = &bench.app.client.base;
+        bench.browser.open(&format!("{base}/app/sign-in?next=/app/reports/cost-per-lead"));
+        bench.browser.type_into("input[name=email]", "admin@example.com");
+        bench.browser.type_into("input[name=password]", PASSWORD);
+        bench.browser.click("main form button");
+        bench.browser.wait_url("the report", |url| url.ends_with("/app/reports/cost-per-lead"));
+        for (css, value) in [("#f-by-2", "campaign"), ("#f-from", "2026-03-01"), ("#f-to", "2026-03-31")] {
+            bench.browser.eval(&format!("void (document.querySelector('{css}').value = '{value}')"));
+        }
+        bench.browser.click(".fold > summary");
+        bench.browser.click("#f-model-first");
+        bench.browser.click("#f-compare-previous");
+        bench.browser.click("#report-form button.primary");
+        let url = bench.browser.wait_url("the answer", |url| url.contains("by=channel&by=campaign"));
+        assert!(url.contains("model=linear&model=first") && url.contains("compare=previous"), "{url}");
+        assert!(!url.contains("=&") && !url.ends_with('=') && !url.contains("half_life"), "{url}");
+        assert_eq!(bench.browser.value("#f-by-2"), "campaign");
+        let count = |css: &str| bench.browser.eval(&format!("document.querySelectorAll('{css}').length"));
+        assert_eq!((count("#f-model-first:checked"), count("svg[role=img]")), (json!(1), json!(1)));
+        assert_eq!((count(".changes .verdict"), count(".by-model tbody .model-name")), (json!(4), json!(4)));
+        assert_eq!(bench.browser.eval("[refused, errors]"), json!([0, []]));
+        bench.browser.click(".figures tbody td a[href*=leads_micro]");
+        let url = bench.browser.wait_url("the evidence", |url| url.contains("/app/reports/evidence?"));
+        assert!(url.contains("row=linkedin-organic%2Cspring-2026&figure=leads_micro"), "{url}");
     }
 
     fn the_script_knows_the_click_id_of_every_network(bench) {

@@ -24,6 +24,8 @@ mod doctor;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod identity;
@@ -32,7 +34,11 @@ mod limits;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod models_page;
+#[cfg(test)]
 mod moments;
+#[cfg(test)]
+mod path_report;
 #[cfg(test)]
 mod paths;
 #[cfg(test)]
@@ -46,9 +52,17 @@ mod redirect;
 #[cfg(test)]
 mod report;
 #[cfg(test)]
+mod report_chance;
+#[cfg(test)]
+mod report_engine;
+#[cfg(test)]
+mod restatement;
+#[cfg(test)]
 mod rollups;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod self_reported;
 #[cfg(test)]
 mod start_up;
 #[cfg(test)]

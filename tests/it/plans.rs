@@ -17,7 +17,7 @@ use headwater::domain::time::{Clock, DayRange, UtcMillis, Zone};
 use headwater::domain::touch::{TouchClass, TouchKind};
 use headwater::reports::touch_counts::HUMAN;
 use headwater::store::rollups::{self, Apart};
-use headwater::store::touches::{self, DeviceId, Paths, Reclassified};
+use headwater::store::touches::{self, Paths, Reclassified};
 use headwater::store::{Conn, Moments, StoreError, costs, identity, labels, ledger, links, stage_events};
 
 use crate::support::TestApp;
@@ -60,7 +60,7 @@ const QUERIES: &[Query] = &[
     }),
     ("counts of touches", |c, q| touches::count(c, q.period, HUMAN, false, &q.moments).map(drop)),
     ("counts of touches by place", |c, q| touches::count(c, q.period, HUMAN, true, &q.moments).map(drop)),
-    ("names of devices", |c, _| touches::device_names(c, &[DeviceId(1), DeviceId(2)].into()).map(drop)),
+    ("names of devices", |c, _| touches::devices(c).map(drop)),
     ("the view of the rollups", |c, q| view(c, q).map(drop)),
     ("cells of days", |c, q| {
         let view = view(c, q)?;

@@ -110,9 +110,9 @@ on_both! {
         let csv = app.client.get(&format!("/api/v1/reports/cost-per-lead?{MARCH}&format=csv"));
         assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8");
         let lines: Vec<&str> = csv.text.lines().collect();
-        assert!(lines[0].starts_with("channel,name,clicks,other_touches,leads_micro"), "{}", lines[0]);
-        assert!(lines[1].starts_with("linkedin-organic,'=LinkedIn(),1,0,1000000"), "{}", lines[1]);
-        assert!(lines[2].starts_with("(total),,1,0,1000000"));
+        assert!(lines[0].starts_with("channel,name,model,clicks,other_touches,leads_micro"), "{}", lines[0]);
+        assert!(lines[1].starts_with("linkedin-organic,'=LinkedIn(),linear,1,0,1000000"), "{}", lines[1]);
+        assert!(lines[2].starts_with("(total),,linear,1,0,1000000"));
         let terminal = binary::run_in(&app, &["report", "cost-per-lead", "--from", "2026-03-01", "--to", "2026-03-31", "--by", "channel", "--model", "linear"]);
         assert!(terminal.contains("linkedin-organic") && terminal.contains("Cost per lead") && terminal.contains("1.00"), "{terminal}");
         let json = binary::run_in(&app, &["report", "cost-per-lead", "--from", "2026-03-01", "--to", "2026-03-31", "--json"]);

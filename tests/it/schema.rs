@@ -159,11 +159,13 @@ macro_rules! with_old_touches {
         conn.run_next_migration(migrations($backend)).expect("the first schema");
         let fill = OLD_TOUCHES.replace("ID1", &$id("01")).replace("ID2", &$id("02"));
         diesel::connection::SimpleConnection::batch_execute(conn, &fill).expect("old touches");
-        conn.run_pending_migrations(migrations($backend)).expect("up");
+        let applied = conn.run_pending_migrations(migrations($backend)).expect("up").len();
         let lines: Vec<Line> = diesel::sql_query(NEW_TOUCHES).load(conn).expect("new touches");
         let lines: Vec<&str> = lines.iter().map(|l| l.line.as_str()).collect();
         assert_eq!(lines, ["click repeat repeat 5 1 0 7  agent unknown", "landing human imported 6 2 8 0 x1  unknown"]);
-        conn.revert_last_migration(migrations($backend)).expect("down");
+        for _ in 0..applied {
+            conn.revert_last_migration(migrations($backend)).expect("down");
+        }
         let old = "SELECT kind || ' ' || class || ' ' || class_rule AS line FROM touches ORDER BY id";
         let lines: Vec<Line> = diesel::sql_query(old).load(conn).expect("old touches again");
         assert_eq!(lines[0].line, "click repeat repeat");

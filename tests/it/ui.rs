@@ -1,9 +1,11 @@
 //! The pages: set-up, sign-in, sessions, CSRF, and what is anonymous.
 
+use serde_json::json;
+
 use crate::support::client::Reply;
 use crate::support::{Backend, TestApp};
 
-const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 fn form(fields: &[(&str, &str)]) -> Vec<u8> {
@@ -23,7 +25,7 @@ fn set_up_token(app: &TestApp) -> String {
 }
 
 /// Creates the administrator; answers the session cookie.
-fn set_up(app: &TestApp) -> String {
+pub(crate) fn set_up(app: &TestApp) -> String {
     let token = set_up_token(app);
     let fields =
         [("token", token.as_str()), ("email", "admin@example.com"), ("password", PASSWORD), ("visitor_cookie", "off")];
@@ -43,6 +45,24 @@ fn cookie_of(reply: &Reply) -> String {
 fn csrf_in(text: &str) -> String {
     let rest = text.split("name=\"csrf\" value=\"").nth(1).expect("a form with its token");
     rest.split('"').next().expect("value").to_owned()
+}
+
+/// One click, its lead an hour later and what it cost, in March 2026.
+pub(crate) fn one_lead(app: &TestApp) {
+    app.link("go");
+    let click = app.click("go");
+    app.settle();
+    let cost = json!({ "from": "2026-03-02", "channel": "linkedin-organic", "amount": "12.34", "currency": "EUR" });
+    app.client.post("/api/v1/costs", &json!({ "costs": [cost] })).expect(201);
+    let lead = json!({ "event_id": "l1", "stage": "lead", "occurred_at": "2026-03-02T13:00:00Z", "click_id": click });
+    app.client.post("/api/v1/conversions", &lead).expect(201);
+}
+
+/// Where the figures of a report lead to, by the name of the figure.
+fn evidence_of(text: &str, figure: &str) -> Vec<String> {
+    let hrefs = text.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let hrefs = hrefs.map(|href| href.replace("&#38;", "&").replace("&amp;", "&"));
+    hrefs.filter(|h| h.starts_with("/app/reports/evidence?") && h.ends_with(&format!("figure={figure}"))).collect()
 }
 
 on_both! {
@@ -113,6 +133,77 @@ on_both! {
         }
         assert_eq!(page(&app, "/app/nothing", &session).status, 404);
         assert_eq!(post(&app, "/app/sign-in", "", &[("email", "admin@example.com"), ("password", PASSWORD), ("next", "https://evil.example/")]).header("location"), "/app");
+    }
+
+    fn the_report_takes_what_its_form_sends_and_leads_to_the_evidence(app) {
+        let session = set_up(&app);
+        one_lead(&app);
+        // As a form sends it: several of a name, and empty fields.
+        let query = "by=channel&by=month&by=&model=linear&model=time_decay&model=&time_decay.half_life_days=14&custom.first=&from=2026-03-01&to=2026-03-31&zone=UTC&channel=&classes=human";
+        let shown = page(&app, &format!("/app/reports/cost-per-lead?{query}"), &session);
+        assert_eq!(shown.status, 200, "{}", shown.text);
+        for part in [
+            "<h1>Cost per lead by channel, month</h1>",
+            "<option value=\"month\" selected>",
+            "Linear, Time decay (half life days 14)",
+            "name=\"time_decay.half_life_days\" value=\"14\"",
+            "<h2 id=\"method\">What these figures depend on</h2>",
+        ] {
+            assert!(shown.text.contains(part), "{part} in {}", shown.text);
+        }
+        for inline in [" style=", "<style", "onclick="] {
+            assert!(!shown.text.contains(inline), "{inline} needs a weaker policy");
+        }
+        let leads = evidence_of(&shown.text, "leads_micro");
+        assert_eq!(leads.len(), 4, "a row and the totals, by two models: {leads:?}");
+        let [linear, decayed, ..] = &leads[..] else { panic!("{leads:?}") };
+        assert!(linear.contains("&model=linear&") && linear.contains("&row=linkedin-organic%2C2026-03&"), "{linear}");
+        assert!(decayed.contains("&model=time_decay%3Ahalf_life_days%3D14&"), "{decayed}");
+        for href in leads.iter().chain(&evidence_of(&shown.text, "cost_minor")) {
+            let evidence = page(&app, href, &session);
+            assert_eq!(evidence.status, 200, "{href}: {}", evidence.text);
+        }
+        let csv = page(&app, &format!("/app/reports/cost-per-lead.csv?{query}"), &session);
+        assert!(csv.text.contains("linkedin-organic · 2026-03,time_decay:half_life_days=14,1,0,1000000,"), "{}", csv.text);
+        let api = app.report("by=channel&by=month&model=linear&model=first&from=2026-03-01&to=2026-03-31");
+        assert_eq!((&api["parameters"]["by"], &api["parameters"]["model"]), (&json!("channel,month"), &json!("linear,first")));
+    }
+
+    fn the_report_tells_signal_from_noise_and_models_that_overlap(app) {
+        let session = set_up(&app);
+        one_lead(&app);
+        let shown = page(&app, "/app?model=participation&compare=previous&compare=year&from=2026-03-01&to=2026-03-31", &session);
+        assert_eq!(shown.status, 200, "{}", shown.text);
+        for part in [
+            "Against the period before, 2026-02-01 to 2026-02-28",
+            "Against a year before, 2025-03-01 to 2025-03-31",
+            "<b class=\"verdict\">noise</b>",
+            "We could not see a change smaller than: ",
+            "do not add up to the total",
+            "chart-row uncertain",
+        ] {
+            assert!(shown.text.contains(part), "{part} in {}", shown.text);
+        }
+        let weeks = page(&app, "/app?by=week&from=2026-01-01&to=2026-03-31", &session).text;
+        assert!(weeks.contains("Leads by week") && weeks.contains("chart-band") && weeks.contains("2026-W10"), "{weeks}");
+    }
+
+    fn a_report_that_is_refused_says_why_at_its_fields(app) {
+        let session = set_up(&app);
+        let refused = page(&app, "/app?by=moon&model=magic&zone=Mars/Base&channel=-&from=2026-03-01&to=2026-03-31", &session);
+        assert_eq!(refused.status, 422);
+        for part in [
+            "<a href=\"#f-by\">By</a>: <code>moon</code>",
+            "id=\"f-by-fault\"",
+            "id=\"f-zone-fault\"",
+            "id=\"f-channel-fault\"",
+            "value=\"magic\"",
+            "name=\"channel\" value=\"-\"",
+        ] {
+            assert!(refused.text.contains(part), "{part} in {}", refused.text);
+        }
+        assert_eq!(refused.text.matches("<details class=\"fold\" open>").count(), 3, "what is wrong is not folded away");
+        assert!(!refused.text.contains("<table"));
     }
 
     fn a_marketer_makes_a_link_and_a_key_on_the_pages(app) {

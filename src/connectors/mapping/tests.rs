@@ -51,7 +51,7 @@ fn a_body_that_tells_no_stage_is_no_event() {
 #[test]
 fn our_own_flat_json_maps_by_default() {
     let body = r#"{"event_id":"e1","stage":"Lead","occurred_at":"2025-05-01T10:00:00Z","person":"hubspot:51","subject":"deal:7",
-        "parent":"e0","value_minor":48010,"currency":"EUR","visitor_id":"v","data":{"email":"under@data.example","stage":"customer"}}"#;
+        "parent":"e0","value_minor":48010,"currency":"EUR","self_reported":"a friend","visitor_id":"v","data":{"email":"under@data.example","stage":"customer"}}"#;
     let input = Mapping::default().map(body.as_bytes(), Some("msg_1")).expect("mapped");
     let expected = EventInput {
         event_id: "e1".into(),
@@ -62,6 +62,7 @@ fn our_own_flat_json_maps_by_default() {
         parent: Some("e0".into()),
         value_minor: Some(48_010),
         currency: Some("EUR".into()),
+        self_reported: Some("a friend".into()),
         visitor_id: Some("v".into()),
         email: Some("under@data.example".into()),
         ..EventInput::default()

@@ -99,12 +99,14 @@ impl Choice {
         !matches!(self.model.method, Method::Participation)
     }
 
-    /// The parts of a journey with at least one touch, into `parts`, which is emptied first. Of a model that
-    /// does not divide among touches there are none.
+    /// The parts of a journey with at least one touch, into `parts`, which is emptied first: of participation one
+    /// for each touch, of a model that does not look at touches none.
     pub fn parts(&self, journey: &Journey<'_>, parts: &mut Vec<u128>) {
         parts.clear();
-        if let Method::Parts(divide) = self.model.method {
-            divide(journey, &self.settings, parts);
+        match self.model.method {
+            Method::Parts(divide) => divide(journey, &self.settings, parts),
+            Method::Participation => parts.resize(journey.touches.len(), 1),
+            Method::Paths(_) | Method::SelfReported => {}
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use super::Choice;
 use super::credit::allocate;
-use super::journey::{Journey, JourneyTouch};
+use super::journey::{Journey, JourneyTouch, Milestones};
 use crate::domain::ids::{StageEventId, TouchId};
 use crate::domain::money::Currency;
 use crate::domain::stage::{Stage, StageEvent};
@@ -62,6 +62,9 @@ pub trait Book {
     /// The sorted touches of an event: its person's, and those of everybody on its deal.
     fn touches_of(&self, event: &StageEvent) -> &[JourneyTouch];
 
+    /// When the event's people first entered each stage.
+    fn milestones_of(&self, event: &StageEvent) -> Milestones;
+
     /// Whether the event is the one revenue fact of its order, invoice or deal: the first that its source told.
     fn is_revenue(&self, purchase: &StageEvent) -> bool;
 
@@ -74,7 +77,7 @@ pub fn divide<'a>(
     events: &[&'a StageEvent],
     book: &dyn Book,
     model: &Choice,
-    lookback_days: i64,
+    lookback_days: impl Fn(Stage) -> i64,
 ) -> (Vec<Purchase<'a>>, Vec<Refund<'a>>) {
     let mut ordered: Vec<&StageEvent> = events.to_vec();
     ordered.sort_by_key(|e| (e.occurred_at, e.id));
@@ -83,7 +86,8 @@ pub fn divide<'a>(
     for event in ordered.iter().filter(|e| e.stage.is_purchase()) {
         let previous = purchases.last();
         let after = previous.map(|p| p.event.occurred_at);
-        let journey = Journey::cut(book.touches_of(event), event.occurred_at, lookback_days, after);
+        let journey = Journey::cut(book.touches_of(event), event.occurred_at, lookback_days(event.stage), after)
+            .with(book.milestones_of(event));
         let (parts, inherited) = match previous {
             Some(before) if journey.is_empty() => (before.parts.clone(), !before.parts.is_empty()),
             _ => {
@@ -125,7 +129,6 @@ fn take_back<'a>(event: &'a StageEvent, book: &dyn Book, purchases: &mut [Purcha
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::attribution::journey::JourneyTouch;
     use crate::domain::money::Money;
     use crate::domain::stage::Source;
     use crate::domain::time::{DAY_MS, UtcMillis};
@@ -143,6 +146,7 @@ mod tests {
             parent: None,
             value: Some(Money { minor, currency: "EUR".parse().expect("EUR") }),
             counts_revenue: true,
+            self_reported: None,
         }
     }
 
@@ -167,6 +171,10 @@ mod tests {
             &self.0
         }
 
+        fn milestones_of(&self, _event: &StageEvent) -> Milestones {
+            Milestones::default()
+        }
+
         fn is_revenue(&self, purchase: &StageEvent) -> bool {
             purchase.counts_revenue
         }
@@ -185,7 +193,7 @@ mod tests {
         let linear = &"linear".parse().expect("model");
         let all = [event(1, Stage::Customer, 10, 100), event(2, Stage::Sale, 20, 100), event(3, Stage::Sale, 30, 100)];
         let refs: Vec<&StageEvent> = all.iter().collect();
-        let (purchases, _) = divide(&refs, &Shared(touches(&[1, 5, 15]), &all), linear, 90);
+        let (purchases, _) = divide(&refs, &Shared(touches(&[1, 5, 15]), &all), linear, |_| 90);
         assert_eq!(purchases.iter().map(|p| p.parts.len()).collect::<Vec<_>>(), [2, 1, 1]);
         assert_eq!(purchases.iter().map(|p| p.inherited).collect::<Vec<_>>(), [false, false, true]);
         assert_eq!(purchases[2].parts, purchases[1].parts);
@@ -204,7 +212,7 @@ mod tests {
             )
         }));
         let refs: Vec<&StageEvent> = all.iter().collect();
-        let (purchases, refunds) = divide(&refs, &Shared(touches(&[1, 5, 9]), &all), linear, 90);
+        let (purchases, refunds) = divide(&refs, &Shared(touches(&[1, 5, 9]), &all), linear, |_| 90);
         let mut left = minors(&purchases[0].revenue_shares());
         for refund in &refunds {
             assert_eq!(refund.sale, Some(all[0].id));
@@ -224,7 +232,7 @@ mod tests {
         usd.value = Some(Money { minor: 10, currency: "USD".parse().expect("USD") });
         let all = [event(1, Stage::Sale, 10, 100), event(2, Stage::Refund, 20, 101), named, usd];
         let refs: Vec<&StageEvent> = all.iter().collect();
-        let (_, refunds) = divide(&refs, &Shared(touches(&[1]), &all), linear, 90);
+        let (_, refunds) = divide(&refs, &Shared(touches(&[1]), &all), linear, |_| 90);
         assert!(refunds.iter().all(|r| r.sale.is_none()), "{refunds:?}");
     }
 
@@ -237,7 +245,7 @@ mod tests {
         real.parent = Some("e1".into());
         let all = [event(1, Stage::Sale, 10, 100), echo, real];
         let refs: Vec<&StageEvent> = all.iter().collect();
-        let (_, refunds) = divide(&refs, &Shared(touches(&[1]), &all), linear, 90);
+        let (_, refunds) = divide(&refs, &Shared(touches(&[1]), &all), linear, |_| 90);
         assert_eq!(refunds.iter().map(|r| r.sale).collect::<Vec<_>>(), [Some(all[0].id)]);
     }
 }

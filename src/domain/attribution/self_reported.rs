@@ -8,7 +8,7 @@ pub(super) static MODEL: Model = Model {
     label: "Self-reported",
     formula: "1 for the answer that the person gave",
     rule: "all credit to the person's own answer, which catches what leaves no click, such as word of mouth; no touch \
-           is weighed, and a stage event without an answer is unattributed",
+           is weighed; an answer that names no row is `(said otherwise)`, and without any answer so far it is `(not asked)`",
     settings: &[],
     method: Method::SelfReported,
 };

@@ -15,6 +15,9 @@ pub struct Credits {
 }
 
 impl Credits {
+    /// No lead.
+    pub const NONE: Self = Self { sum_micro: 0, squares: 0 };
+
     /// `leads` whole leads.
     pub fn whole(leads: u64) -> Self {
         let one = ONE_MICRO.unsigned_abs();
@@ -50,7 +53,9 @@ impl Credits {
         self.sum_micro / ONE_MICRO.unsigned_abs() < COUNT_MAX
     }
 
-    fn plus(self, other: Self) -> Self {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
         Self {
             sum_micro: self.sum_micro.saturating_add(other.sum_micro),
             squares: self.squares.saturating_add(other.squares),

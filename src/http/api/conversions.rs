@@ -48,6 +48,9 @@ pub struct ConversionBody {
     /// ISO 4217.
     #[schema(example = "EUR")]
     currency: Option<String>,
+    /// The person's answer to "how did you hear about us", at most 200 characters on one line; kept as it is.
+    #[schema(example = "a podcast")]
+    self_reported: Option<String>,
 }
 
 /// Several events.

@@ -21,7 +21,7 @@ use super::{conversions, costs, endpoints, labels, links, people, reports};
         costs::post_costs, costs::list_costs, costs::list_batches, costs::undo_batch,
         endpoints::list_endpoints, endpoints::create_endpoint, endpoints::set_mapping, endpoints::archive_endpoint,
         endpoints::list_deliveries, endpoints::replay_delivery,
-        reports::cost_per_lead, reports::list_models,
+        reports::list_reports, reports::cost_per_lead, reports::sheets, reports::list_models,
     ),
     tags(
         (name = "links", description = "Channels, campaigns, posts and tracked links. Scope links:write; reports:read may list."),

@@ -12,7 +12,7 @@ use crate::http::state::State;
 use crate::reports;
 use crate::reports::journey::{self, PersonJourney, Step};
 use crate::store::labels::Author;
-use crate::store::{identity, ledger};
+use crate::store::{Moments, identity, ledger};
 
 /// A step of a journey.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -163,7 +163,7 @@ pub(crate) async fn list_shared(
         .db
         .read(|conn| {
             let as_of = ledger::horizon(conn)?;
-            Ok(reports::people(conn, as_of)?.shared)
+            Ok(reports::people(conn, &Moments::all(as_of))?.shared)
         })
         .await?;
     Ok(Json(Listed::whole(

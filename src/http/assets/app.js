@@ -31,3 +31,14 @@ for (const note of document.querySelectorAll("[data-note-of]")) {
   const select = document.getElementById(note.dataset.noteOf);
   select?.addEventListener("change", () => (note.textContent = select.selectedOptions[0]?.dataset.note ?? ""));
 }
+
+// An address that people pass on names only what is set.
+document.getElementById("report-form")?.addEventListener("formdata", ({ formData }) => {
+  for (const name of new Set(formData.keys())) {
+    const values = formData.getAll(name).filter((value) => value !== "");
+    const model = name.includes(".") && name.split(".")[0];
+    formData.delete(name);
+    if (model && !formData.getAll("model").includes(model)) continue;
+    for (const value of values) formData.append(name, value);
+  }
+});

@@ -19,6 +19,7 @@ mod people;
 mod report;
 mod session;
 mod set_up;
+mod sheets;
 mod sign_in;
 
 use actix_web::HttpResponse;
@@ -67,6 +68,9 @@ fn reading(service: &mut ServiceConfig) {
         .route("/reports/cost-per-lead", web::get().to(report::show))
         .route("/reports/cost-per-lead.csv", web::get().to(report::csv))
         .route("/reports/cost-per-lead.json", web::get().to(report::json))
+        .route("/reports/{report}.csv", web::get().to(sheets::csv))
+        .route("/reports/{report}.json", web::get().to(sheets::json))
+        .route("/reports/{report}", web::get().to(sheets::show))
         .route("/links", web::get().to(links::list))
         .route("/links/{id}", web::get().to(links::show))
         .route("/channels", web::get().to(labels::channels))

@@ -28,7 +28,7 @@ pub use insert::{insert, insert_prepared};
 pub use journeys::{by_ids, by_visitors};
 pub use paths::Paths;
 pub use read::{HumanClick, counts_by_link, human_clicks_since, known_external};
-pub use words::{DeviceId, Words, device_names};
+pub use words::{DeviceId, Words, devices};
 
 pub(in crate::store) use codes::{class_code, class_of, kind_code, kind_of};
 pub(in crate::store) use key::Key;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 
-use super::NewTouch;
+use super::{DEVICE_UNKNOWN, NewTouch};
+use crate::domain::client::Device;
 use crate::store::schema::dictionary;
 use crate::store::{Conn, ROWS_PER_STATEMENT, StoreError};
 
@@ -107,10 +108,10 @@ impl Texts {
 pub struct DeviceId(pub i32);
 
 /// The names of devices, such as `mobile`.
-pub fn device_names(conn: &mut Conn, devices: &BTreeSet<DeviceId>) -> Result<HashMap<DeviceId, Arc<str>>, StoreError> {
-    let mut texts = Texts::default();
-    texts.learn(conn, devices.iter().map(|d| d.0))?;
-    devices.iter().map(|d| Ok((*d, texts.text(d.0)?))).collect()
+pub fn devices(conn: &mut Conn) -> Result<HashMap<DeviceId, Arc<str>>, StoreError> {
+    let names = Device::ALL.iter().map(|d| d.as_str()).chain([DEVICE_UNKNOWN]);
+    let numbers = find(conn, &names.map(str::to_owned).collect::<Vec<_>>())?;
+    Ok(numbers.into_iter().map(|(name, number)| (DeviceId(number), name.into())).collect())
 }
 
 fn narrow(id: i64) -> Result<i32, StoreError> {

@@ -36,6 +36,11 @@ impl TestDb {
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
+
+    /// Which database it is.
+    pub(crate) fn backend(&self) -> Backend {
+        if self.url.is_empty() { Backend::Sqlite } else { Backend::Postgres }
+    }
 }
 
 impl Drop for TestDb {

@@ -219,3 +219,10 @@ proptest! {
         prop_assert_eq!(of_times(&of), of_times(&shifted));
     }
 }
+
+#[test]
+fn stages_out_of_order_span_up_to_the_latest_touch() {
+    let of = touches(&[(0, 1), (1, 2), (2, 3), (3, 1)]);
+    let stages = Milestones { lead: Some(UtcMillis(3)), opportunity: Some(UtcMillis(1)), customer: None };
+    assert_eq!(parts(&model("w_shaped"), &of, stages), [30, 30, 10, 30]);
+}

@@ -1,0 +1,413 @@
+//! Credits: every measure of every stage event, divided by every model, one after another.
+//!
+//! Reports add them up, evidence lists them: both see the same stream, so a cell and its evidence cannot differ.
+
+use std::collections::HashMap;
+
+use super::ReportError;
+use super::facts::{Eligibility, Facts, Journeys, Owner};
+use super::labels::{Origin, Spot};
+use super::parameters::{Parameters, ReportClock};
+use super::places::{PlaceId, Places};
+use super::said;
+use crate::domain::attribution::credit::allocate;
+use crate::domain::attribution::journey::Journey;
+use crate::domain::attribution::purchases::{Book, Purchase, Refund, divide};
+use crate::domain::attribution::{Choice, Method, ONE_MICRO};
+use crate::domain::fault::Fault;
+use crate::domain::ids::{StageEventId, TouchId};
+use crate::domain::money::Currency;
+use crate::domain::named_enum::named_enum;
+use crate::domain::stage::{Stage, StageEvent};
+use crate::domain::time::{Day, UtcMillis, Zone};
+use crate::store::Conn;
+use crate::store::touches::Touch;
+
+/// People whose touches are in memory at a time.
+const OWNERS_AT_A_TIME: usize = 5_000;
+
+named_enum!(
+    /// What a stage event counts as.
+    Measure, "figure", "figure-unknown" {
+        /// First leads, gross, in micro-units.
+        Leads = "leads_micro",
+        /// Those of them that were rejected.
+        RejectedLeads = "rejected_leads_micro",
+        /// Leads of people who were customers already; not in leads.
+        ExistingCustomerLeads = "existing_customer_leads_micro",
+        /// First marketing-qualified leads.
+        Mqls = "mqls_micro",
+        /// First sales-qualified leads.
+        Sqls = "sqls_micro",
+        /// Deals, or people with an opportunity that names no deal.
+        Opportunities = "opportunities_micro",
+        /// Customers acquired.
+        Customers = "customers_micro",
+        /// Those of them whose first purchase was refunded, in full or in part.
+        RefundedCustomers = "refunded_customers_micro",
+        /// Value of purchases, before refunds, in minor units.
+        GrossRevenue = "gross_revenue_minor",
+        /// Money given back, in minor units.
+        Refunds = "refunds_minor",
+    }
+);
+
+/// A measure of one stage event, divided by one model.
+#[derive(Debug)]
+pub(super) struct Credit<'a> {
+    /// Which of the models asked for.
+    pub(super) model: usize,
+    pub(super) measure: Measure,
+    pub(super) event: &'a StageEvent,
+    /// What is divided.
+    pub(super) whole: i64,
+    /// Who gets it.
+    pub(super) shares: &'a [Share],
+    /// The journey's bounds.
+    pub(super) window: Window,
+    /// The event that makes it so: the sale of a refund, the refund of a refunded customer, the rejection of a lead.
+    pub(super) counterpart: Option<StageEventId>,
+}
+
+/// One touch's share, or that of nobody.
+#[derive(Debug, Clone)]
+pub(super) struct Share {
+    pub(super) touch: Option<TouchId>,
+    /// When the touch happened; when the event did, where there is no touch.
+    pub(super) at: UtcMillis,
+    pub(super) place: PlaceId,
+    /// The model's part of the touch.
+    pub(super) part: u128,
+    pub(super) amount: i64,
+}
+
+/// What bounds a journey.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    pub(super) look_back_days: i64,
+    /// The purchase before, exclusive.
+    pub(super) after: Option<UtcMillis>,
+    /// Whether the parts are those of the purchase before.
+    pub(super) is_inherited: bool,
+}
+
+/// What takes credits in.
+pub(super) trait Sink {
+    /// Takes one; shares of touches stand in `journeys`.
+    fn take(
+        &mut self,
+        journeys: &Journeys<'_>,
+        places: &mut Places<'_>,
+        credit: &Credit<'_>,
+    ) -> Result<(), ReportError>;
+}
+
+/// Walks through everybody whose events may count, chunk by chunk.
+pub(super) fn walk(
+    conn: &mut Conn,
+    facts: &Facts,
+    places: &mut Places<'_>,
+    parameters: &Parameters,
+    sink: &mut dyn Sink,
+) -> Result<(), ReportError> {
+    let mut owners = facts.owners();
+    owners.retain(|owner| owner.events.iter().any(|e| may_count(parameters, e)));
+    let eligibility = Eligibility::of(parameters);
+    for chunk in owners.chunks(OWNERS_AT_A_TIME) {
+        let journeys = Journeys::load(conn, facts, chunk, &eligibility)?;
+        let mut walk =
+            Walk { facts, journeys: &journeys, places, parameters, sink, place_of: HashMap::new(), parts: Vec::new() };
+        for owner in chunk {
+            for (number, choice) in parameters.models.iter().enumerate() {
+                if matches!(choice.model().method, Method::Parts(_) | Method::Participation | Method::SelfReported) {
+                    walk.owner(owner, number, choice)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether an event's credit may fall into the range; where only its touch says so, whether it may have one there.
+fn may_count(parameters: &Parameters, event: &StageEvent) -> bool {
+    match parameters.clock {
+        ReportClock::Period => is_in(parameters, event.occurred_at),
+        ReportClock::Cohort => event.occurred_at >= parameters.begin(),
+    }
+}
+
+fn is_in(parameters: &Parameters, at: UtcMillis) -> bool {
+    parameters.begin() <= at && at < parameters.end()
+}
+
+/// Refuses an amount in another currency: without a rate table every foreign amount lacks its rate.
+pub(super) fn require_currency(parameters: &Parameters, currency: Currency, day: Day, what: &str) -> Result<(), Fault> {
+    let ours = parameters.currency;
+    if currency == ours {
+        return Ok(());
+    }
+    let detail = format!(
+        "a {what} of {day} is in {currency}, and there is no rate from {currency} to {ours} for that day; report in \
+         {currency}, or record the amount in {ours}"
+    );
+    Err(Fault::new("currency", "rate-missing", detail))
+}
+
+struct Walk<'w, 'p> {
+    facts: &'w Facts,
+    journeys: &'w Journeys<'w>,
+    places: &'w mut Places<'p>,
+    parameters: &'w Parameters,
+    sink: &'w mut dyn Sink,
+    place_of: HashMap<TouchId, (PlaceId, UtcMillis)>,
+    parts: Vec<u128>,
+}
+
+impl Walk<'_, '_> {
+    fn owner(&mut self, owner: &Owner<'_>, model: usize, choice: &Choice) -> Result<(), ReportError> {
+        self.leads(owner, model, choice)?;
+        for (stage, measure) in [(Stage::Mql, Measure::Mqls), (Stage::Sql, Measure::Sqls)] {
+            if let Some(event) = owner.events.iter().find(|e| e.stage == stage) {
+                self.stage(event, measure, model, choice)?;
+            }
+        }
+        let mut has_own = false;
+        for event in owner.events.iter().filter(|e| e.stage == Stage::Opportunity) {
+            let counts = match &event.subject {
+                Some(deal) => self.facts.begins_deal(deal, event),
+                None => !std::mem::replace(&mut has_own, true),
+            };
+            if counts {
+                self.stage(event, Measure::Opportunities, model, choice)?;
+            }
+        }
+        self.purchases(owner, model, choice)
+    }
+
+    /// A person's first lead; of somebody who was a customer already it is no new lead.
+    fn leads(&mut self, owner: &Owner<'_>, model: usize, choice: &Choice) -> Result<(), ReportError> {
+        let Some(lead) = owner.events.iter().find(|e| e.stage == Stage::Lead) else { return Ok(()) };
+        let was_customer = owner.events.iter().any(|e| e.stage.is_purchase() && e.occurred_at < lead.occurred_at);
+        if was_customer {
+            return self.stage(lead, Measure::ExistingCustomerLeads, model, choice);
+        }
+        self.stage(lead, Measure::Leads, model, choice)?;
+        if let Some(rejected) = owner.events.iter().find(|e| e.stage == Stage::Rejected) {
+            self.stage_with(lead, Measure::RejectedLeads, Some(rejected.id), (model, choice))?;
+        }
+        Ok(())
+    }
+
+    /// One whole entry into a stage.
+    fn stage(
+        &mut self,
+        event: &StageEvent,
+        measure: Measure,
+        model: usize,
+        choice: &Choice,
+    ) -> Result<(), ReportError> {
+        self.stage_with(event, measure, None, (model, choice))
+    }
+
+    fn stage_with(
+        &mut self,
+        event: &StageEvent,
+        measure: Measure,
+        counterpart: Option<StageEventId>,
+        (model, choice): (usize, &Choice),
+    ) -> Result<(), ReportError> {
+        if !may_count(self.parameters, event) {
+            return Ok(());
+        }
+        let look_back_days = self.parameters.look_back.days(event.stage);
+        let journey = Journey::cut(self.journeys.touches_of(event), event.occurred_at, look_back_days, None)
+            .with(self.journeys.milestones_of(event));
+        let mut parts = std::mem::take(&mut self.parts);
+        parts.clear();
+        if !journey.is_empty() {
+            choice.parts(&journey, &mut parts);
+        }
+        let of_touches: Vec<(TouchId, u128)> =
+            journey.touches.iter().map(|t| t.id).zip(parts.iter().copied()).collect();
+        self.parts = parts;
+        let window = Window { look_back_days, after: None, is_inherited: false };
+        let shares = self.divided(&of_touches, ONE_MICRO, choice, event);
+        self.give(&Credit { model, measure, event, whole: ONE_MICRO, shares: &shares, window, counterpart }, choice)
+    }
+
+    fn purchases(&mut self, owner: &Owner<'_>, model: usize, choice: &Choice) -> Result<(), ReportError> {
+        let look_back = |stage: Stage| self.parameters.look_back.days(stage);
+        let (purchases, refunds) = divide(&owner.events, self.journeys, choice, look_back);
+        let mut after = None;
+        for (n, purchase) in purchases.iter().enumerate() {
+            let event = purchase.event;
+            let window = Window { look_back_days: look_back(event.stage), after, is_inherited: purchase.inherited };
+            after = Some(event.occurred_at);
+            if !may_count(self.parameters, event) {
+                continue;
+            }
+            if n == 0 {
+                let shares = self.divided(&purchase.parts, ONE_MICRO, choice, event);
+                let (measure, whole, counterpart) = (Measure::Customers, ONE_MICRO, None);
+                let customer = Credit { model, measure, event, whole, shares: &shares, window, counterpart };
+                self.give(&customer, choice)?;
+                if let Some(refund) = refunds.iter().find(|r| r.sale == Some(event.id)) {
+                    let (measure, counterpart) = (Measure::RefundedCustomers, Some(refund.event.id));
+                    self.give(&Credit { measure, counterpart, ..customer }, choice)?;
+                }
+            }
+            self.revenue(purchase, model, choice, window)?;
+        }
+        for refund in refunds.iter().filter(|r| may_count(self.parameters, r.event)) {
+            self.refund(refund, &purchases, model, choice)?;
+        }
+        Ok(())
+    }
+
+    fn revenue(
+        &mut self,
+        purchase: &Purchase<'_>,
+        model: usize,
+        choice: &Choice,
+        window: Window,
+    ) -> Result<(), ReportError> {
+        let whole = purchase.revenue_minor;
+        if whole == 0 {
+            return Ok(());
+        }
+        self.require_money(purchase.event)?;
+        let shares = self.divided(&purchase.parts, whole, choice, purchase.event);
+        let (measure, event, counterpart) = (Measure::GrossRevenue, purchase.event, None);
+        self.give(&Credit { model, measure, event, whole, shares: &shares, window, counterpart }, choice)
+    }
+
+    fn refund(
+        &mut self,
+        refund: &Refund<'_>,
+        purchases: &[Purchase<'_>],
+        model: usize,
+        choice: &Choice,
+    ) -> Result<(), ReportError> {
+        let event = refund.event;
+        let whole = event.value.map_or(0, |m| m.minor.abs());
+        if whole == 0 || !event.counts_revenue {
+            return Ok(());
+        }
+        self.require_money(event)?;
+        let sale = purchases.iter().find(|p| Some(p.event.id) == refund.sale);
+        let mut shares = match sale {
+            None => vec![self.nobodys(&super::dimension::Part::UnmatchedRefund, event, whole)],
+            // To the row that the sale went to.
+            Some(sale) if is_told(choice) => vec![self.told(sale.event, event, whole)],
+            // The whole of it to each row that the whole sale went to.
+            Some(sale) if !choice.adds_up() => self.divided(&sale.parts, whole, choice, event),
+            Some(sale) => self.taken_back(refund, sale, event),
+        };
+        shares.retain(|s| s.amount != 0);
+        let window = Window { look_back_days: 0, after: None, is_inherited: sale.is_some() };
+        let (measure, counterpart) = (Measure::Refunds, sale.map(|s| s.event.id));
+        self.give(&Credit { model, measure, event, whole, shares: &shares, window, counterpart }, choice)
+    }
+
+    fn taken_back(&mut self, refund: &Refund<'_>, sale: &Purchase<'_>, event: &StageEvent) -> Vec<Share> {
+        let part_of: HashMap<TouchId, u128> = sale.parts.iter().copied().collect();
+        let mut shares = Vec::with_capacity(refund.shares.len());
+        for (touch, amount) in &refund.shares {
+            shares.push(match touch {
+                None => self.nobodys(&super::dimension::Part::Unattributed, event, *amount),
+                Some(id) => {
+                    let (place, at) = self.place(*id, event);
+                    let part = part_of.get(id).copied().unwrap_or(0);
+                    Share { touch: Some(*id), at, place, part, amount: *amount }
+                }
+            });
+        }
+        shares
+    }
+
+    /// A whole divided by parts; nobody's where there are none.
+    fn divided(&mut self, parts: &[(TouchId, u128)], whole: i64, choice: &Choice, event: &StageEvent) -> Vec<Share> {
+        if is_told(choice) {
+            return vec![self.told(event, event, whole)];
+        }
+        if parts.is_empty() {
+            return vec![self.nobodys(&super::dimension::Part::Unattributed, event, whole)];
+        }
+        let mut shares: Vec<Share> = Vec::with_capacity(parts.len());
+        if !choice.adds_up() {
+            for (id, part) in parts {
+                let (place, at) = self.place(*id, event);
+                let passes = self.places.passes(place);
+                let is_first = !shares
+                    .iter()
+                    .any(|s| self.places.passes(s.place) == passes && self.places.are_one_row(s.place, place));
+                shares.push(Share {
+                    touch: Some(*id),
+                    at,
+                    place,
+                    part: *part,
+                    amount: if is_first { whole } else { 0 },
+                });
+            }
+            return shares;
+        }
+        let weights: Vec<u128> = parts.iter().map(|(_, p)| *p).collect();
+        for ((id, part), amount) in parts.iter().zip(allocate(whole, &weights)) {
+            let (place, at) = self.place(*id, event);
+            shares.push(Share { touch: Some(*id), at, place, part: *part, amount });
+        }
+        shares
+    }
+
+    /// The whole to what the person of `teller` said; dated as `event`.
+    fn told(&mut self, teller: &StageEvent, event: &StageEvent, amount: i64) -> Share {
+        let dimensions = self.places.dimensions();
+        let parts = dimensions.iter().map(|d| said::part_of(self.facts, *d, teller)).collect();
+        Share { touch: None, at: event.occurred_at, place: self.places.numbered(parts), part: 1, amount }
+    }
+
+    fn nobodys(&mut self, part: &super::dimension::Part, event: &StageEvent, amount: i64) -> Share {
+        Share { touch: None, at: event.occurred_at, place: self.places.nowhere(part), part: 1, amount }
+    }
+
+    fn place(&mut self, id: TouchId, event: &StageEvent) -> (PlaceId, UtcMillis) {
+        if let Some(known) = self.place_of.get(&id) {
+            return *known;
+        }
+        let found = match self.journeys.touch(id) {
+            Some(touch) => (self.places.of(&spot_of(touch), touch.occurred_at), touch.occurred_at),
+            None => (self.places.nowhere(&super::dimension::Part::Unattributed), event.occurred_at),
+        };
+        self.place_of.insert(id, found);
+        found
+    }
+
+    fn require_money(&self, event: &StageEvent) -> Result<(), Fault> {
+        // The day is the UTC day of the sale.
+        event.value.map_or(Ok(()), |m| {
+            require_currency(self.parameters, m.currency, Zone::utc().day_of(event.occurred_at), event.stage.as_str())
+        })
+    }
+
+    /// Hands a credit on, once it is certain that it adds up.
+    fn give(&mut self, credit: &Credit<'_>, choice: &Choice) -> Result<(), ReportError> {
+        let sum: i64 = credit.shares.iter().map(|s| s.amount).sum();
+        if choice.adds_up() && sum != credit.whole {
+            return Err(ReportError::DoesNotAddUp(format!(
+                "{choice} divides {} of {} into {sum}",
+                credit.whole, credit.event.id
+            )));
+        }
+        self.sink.take(self.journeys, self.places, credit)
+    }
+}
+
+/// Whether the person's own word decides.
+fn is_told(choice: &Choice) -> bool {
+    matches!(choice.model().method, Method::SelfReported)
+}
+
+/// Where a touch stands.
+pub(super) fn spot_of(touch: &Touch) -> Spot {
+    Spot { origin: Origin::of(touch), post: None, country: touch.country, device: Some(touch.device) }
+}

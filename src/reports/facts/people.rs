@@ -1,0 +1,32 @@
+//! Who is who.
+
+use std::collections::HashMap;
+
+use crate::domain::ids::{TouchId, VisitorId};
+use crate::domain::person::{IdentityFact, JoinKey, People};
+use crate::store::{Conn, Moments, StoreError, identity, touches};
+
+/// The clusters at one `as_of`. A click is its browser's, too: where its touch is known, the browser's join stands
+/// behind the click's, so that it does not matter whether the touch or its conversion was loaded first.
+pub fn people(conn: &mut Conn, moments: &Moments) -> Result<People, StoreError> {
+    let facts = identity::facts(conn, moments)?;
+    let click = |fact: &IdentityFact| match fact {
+        IdentityFact::Join { key: JoinKey::Click(id), .. } => Some(*id),
+        _ => None,
+    };
+    let clicks: Vec<TouchId> = facts.iter().filter_map(|(_, fact)| click(fact)).collect();
+    let known = touches::by_ids(conn, &clicks, moments)?;
+    let browser_of: HashMap<TouchId, VisitorId> = known.into_iter().filter_map(|t| Some((t.id, t.visitor?))).collect();
+    let mut told = Vec::with_capacity(facts.len());
+    for (at, fact) in facts {
+        let browser = match &fact {
+            IdentityFact::Join { person, key: JoinKey::Click(id) } => browser_of
+                .get(id)
+                .map(|visitor| IdentityFact::Join { person: *person, key: JoinKey::Visitor(*visitor) }),
+            _ => None,
+        };
+        told.push((at, fact));
+        told.extend(browser.map(|fact| (at, fact)));
+    }
+    Ok(People::resolve(&told))
+}
