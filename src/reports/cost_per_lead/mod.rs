@@ -1,7 +1,7 @@
 //! Cost per lead and customers acquired: by up to three dimensions, by any number of models, on either clock.
 //!
 //! What each number means is design section 6; every sum is checked before it is shown. The rows are made by
-//! [`table`] from one stream of credits, which evidence lists for a single cell.
+//! `table` from one stream of credits, which evidence lists for a single cell.
 
 mod aggregate;
 mod columns;

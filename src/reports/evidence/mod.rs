@@ -1,7 +1,7 @@
 //! Evidence: any cell of *cost per lead* down to the facts that make it.
 //!
 //! Stage events with their touches, weights and exclusions, refunds with their sales, costs with the rule that
-//! allocates them, touches by day. It reads the same streams as the report ([`super::credits`], [`super::costs`])
+//! allocates them, touches by day. It reads the same streams as the report (`credits`, `costs`)
 //! by the same rule of what counts in which row, and answers nothing if its sums are not the report's cell.
 
 mod asked;

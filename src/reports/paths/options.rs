@@ -42,7 +42,7 @@ impl Options {
     }
 }
 
-/// Reads [`MORE`] from what is given; other names are left to [`crate::reports::parameters_from`].
+/// Reads `MORE` from what is given; other names are left to [`crate::reports::parameters_from`].
 ///
 /// # Errors
 /// Every fault at once, each under the name of its parameter.
