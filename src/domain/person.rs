@@ -6,11 +6,15 @@
 //! whom other keys already tell apart (design section 6, *Who is who*).
 
 mod clusters;
+mod lists;
+mod numbered;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use clusters::Clusters;
+use lists::Lists;
+use numbered::Numbered;
 
 use super::fault::{Fault, shown};
 use super::ids::{PersonId, TouchId, VisitorId};
@@ -191,11 +195,11 @@ pub struct SharedKey {
 /// The clusters at one `as_of`.
 #[derive(Debug, Default)]
 pub struct People {
-    cluster_of: HashMap<PersonId, PersonId>,
-    clicks: BTreeMap<PersonId, BTreeSet<TouchId>>,
-    visitors: BTreeMap<PersonId, BTreeSet<VisitorId>>,
-    click_owner: HashMap<TouchId, PersonId>,
-    members: BTreeMap<PersonId, Vec<PersonId>>,
+    cluster_of: Lists<PersonId, PersonId>,
+    members: Lists<PersonId, PersonId>,
+    clicks: Lists<PersonId, TouchId>,
+    visitors: Lists<PersonId, VisitorId>,
+    click_owner: Lists<TouchId, PersonId>,
     subjects: HashMap<Subject, BTreeSet<PersonId>>,
     /// Weak keys that known people share.
     pub shared: Vec<SharedKey>,
@@ -208,49 +212,49 @@ impl People {
     ///
     /// A click is its browser's, too: the caller puts a join of the browser behind each join of a click whose touch is known.
     pub fn resolve(facts: &[(UtcMillis, IdentityFact)]) -> Self {
-        let mut graph = Clusters::default();
-        let forbidden = latest_verdicts(facts);
-        let over_shared = graph.join_strong(facts, &forbidden);
+        let facts = Numbered::of(facts);
+        let (mut clusters, over_shared) = Clusters::by_strong_keys(&facts);
         let mut people = Self { over_shared, ..Self::default() };
-        let known = known_roots(facts, &mut graph);
-        people.give_weak_keys(facts, &mut graph, &known, &forbidden);
-        people.name_clusters(&mut graph);
+        let owners = people.first_holders(&facts);
+        join_by_weak_keys(&facts, &owners, &mut clusters);
+        people.give_keys(&facts, &owners, &mut clusters);
+        people.name_clusters(&facts, &mut clusters);
         people
     }
 
     /// The cluster a person belongs to, named by its oldest person.
     pub fn cluster(&self, person: PersonId) -> PersonId {
-        self.cluster_of.get(&person).copied().unwrap_or(person)
+        self.cluster_of.of(&person).first().copied().unwrap_or(person)
     }
 
     /// Every cluster, by name.
     pub fn clusters(&self) -> impl Iterator<Item = PersonId> + '_ {
-        self.members.keys().copied()
+        self.members.keys().chunk_by(|a, b| a == b).filter_map(|same| same.first().copied())
     }
 
     /// Every browser that belongs to some cluster.
     pub fn known_visitors(&self) -> impl Iterator<Item = VisitorId> + '_ {
-        self.visitors.values().flatten().copied()
+        self.visitors.values().iter().copied()
     }
 
     /// Click ids that a cluster brought itself.
     pub fn clicks(&self, cluster: PersonId) -> impl Iterator<Item = TouchId> + '_ {
-        self.clicks.get(&cluster).into_iter().flatten().copied()
+        self.clicks.of(&cluster).iter().copied()
     }
 
     /// Browsers that belong to a cluster.
     pub fn visitors(&self, cluster: PersonId) -> impl Iterator<Item = VisitorId> + '_ {
-        self.visitors.get(&cluster).into_iter().flatten().copied()
+        self.visitors.of(&cluster).iter().copied()
     }
 
     /// Who first brought a click id.
     pub fn click_owner(&self, click: TouchId) -> Option<PersonId> {
-        self.click_owner.get(&click).copied()
+        self.click_owner.of(&click).first().copied()
     }
 
     /// The persons of a cluster, oldest first: what an unmerge is told about.
     pub fn members(&self, cluster: PersonId) -> &[PersonId] {
-        self.members.get(&cluster).map_or(&[], Vec::as_slice)
+        self.members.of(&cluster)
     }
 
     /// Clusters that belong to a subject, oldest first.
@@ -258,114 +262,72 @@ impl People {
         self.subjects.get(subject).into_iter().flatten().copied()
     }
 
-    /// Gives weak keys to the first who brought them; later known people may use the click, not the browser.
-    fn give_weak_keys(
-        &mut self,
-        facts: &[(UtcMillis, IdentityFact)],
-        graph: &mut Clusters,
-        known: &BTreeSet<PersonId>,
-        verdicts: &Verdicts,
-    ) {
-        let owner = self.first_holders(facts);
-        // Whoever is known by a weak key alone is whoever else brought it.
-        for (person, key) in joins(facts) {
-            let Some(first) = owner.get(key) else { continue };
-            let (a, b) = (graph.find(*first), graph.find(person));
-            let both_known = graph.touches_known(a, known) && graph.touches_known(b, known);
-            if a != b && !both_known && !graph.kept_apart(a, b, verdicts) {
-                graph.union(a, b);
+    /// Who brought each weak key first, by the number of the key; keys that too many persons brought belong to nobody and are listed.
+    fn first_holders(&mut self, facts: &Numbered<'_>) -> Vec<Option<usize>> {
+        let mut owners = vec![None; facts.keys.len()];
+        for (number, key, holders) in facts.holders().filter(|(_, key, _)| key.is_weak()) {
+            if holders.len() > PERSONS_PER_KEY_MAX {
+                self.over_shared.push(key.clone());
+            } else if let Some(owner) = owners.get_mut(number) {
+                *owner = holders.first().copied();
             }
         }
-        for (person, key) in joins(facts) {
-            let cluster = graph.find(person);
+        self.over_shared.sort();
+        owners
+    }
+
+    /// Gives keys to clusters: weak ones to the first who brought them; later known people may use the click, not the
+    /// browser.
+    fn give_keys(&mut self, facts: &Numbered<'_>, owners: &[Option<usize>], clusters: &mut Clusters) {
+        let (mut clicks, mut visitors, mut click_owner) = (Vec::new(), Vec::new(), Vec::new());
+        for join in &facts.joins {
+            let Some(key) = facts.keys.get(join.key) else { continue };
+            let root = clusters.find(join.person);
+            let Some(cluster) = facts.persons.get(root).copied() else { continue };
             if let JoinKey::Subject(subject) = key {
                 self.subjects.entry(subject.clone()).or_default().insert(cluster);
             }
-            let Some(first) = owner.get(key).map(|p| graph.find(*p)) else { continue };
+            let first = owners.get(join.key).copied().flatten().map(|p| clusters.find(p));
+            let Some(first) = first.and_then(|p| facts.persons.get(p).copied()) else { continue };
             if first != cluster {
-                self.shared.push(SharedKey { key: key.clone(), owner: first, other: cluster });
+                self.shared.push(SharedKey { key: (*key).clone(), owner: first, other: cluster });
             }
             match key {
                 JoinKey::Click(id) => {
-                    self.clicks.entry(cluster).or_default().insert(*id);
-                    self.click_owner.insert(*id, first);
+                    clicks.push((cluster, *id));
+                    click_owner.push((*id, first));
                 }
-                JoinKey::Visitor(id) if first == cluster => {
-                    self.visitors.entry(cluster).or_default().insert(*id);
-                }
+                JoinKey::Visitor(id) if first == cluster => visitors.push((cluster, *id)),
                 JoinKey::Visitor(_) | JoinKey::Subject(_) | JoinKey::Email(_) | JoinKey::Contact(_) => {}
             }
         }
+        self.clicks = Lists::of_pairs(clicks);
+        self.visitors = Lists::of_pairs(visitors);
+        self.click_owner = Lists::of_pairs(click_owner);
         self.shared.sort();
         self.shared.dedup();
     }
 
-    /// Who brought each weak key first; keys that too many persons brought belong to nobody and are listed.
-    fn first_holders(&mut self, facts: &[(UtcMillis, IdentityFact)]) -> HashMap<JoinKey, PersonId> {
-        let mut holders: HashMap<&JoinKey, Vec<PersonId>> = HashMap::new();
-        for (person, key) in joins(facts) {
-            let list = holders.entry(key).or_default();
-            if key.is_weak() && list.len() <= PERSONS_PER_KEY_MAX && !list.contains(&person) {
-                list.push(person);
-            }
-        }
-        let (few, many): (Vec<_>, Vec<_>) =
-            holders.into_iter().filter(|(k, _)| k.is_weak()).partition(|(_, list)| list.len() <= PERSONS_PER_KEY_MAX);
-        self.over_shared.extend(many.into_iter().map(|(key, _)| key.clone()));
-        self.over_shared.sort();
-        few.into_iter().filter_map(|(key, list)| Some((key.clone(), *list.first()?))).collect()
-    }
-
-    fn name_clusters(&mut self, graph: &mut Clusters) {
-        let persons: Vec<PersonId> = graph.parent.keys().copied().collect();
-        for person in persons {
-            let root = graph.find(person);
-            self.cluster_of.insert(person, root);
-            self.members.entry(root).or_default().push(person);
-        }
-        for members in self.members.values_mut() {
-            members.sort();
-        }
-    }
-}
-
-/// The last word on each pair that one was said about: merged or not.
-type Verdicts = BTreeMap<(PersonId, PersonId), bool>;
-
-/// The joins among facts, in order.
-fn joins(facts: &[(UtcMillis, IdentityFact)]) -> impl Iterator<Item = (PersonId, &JoinKey)> {
-    facts.iter().filter_map(|(_, fact)| match fact {
-        IdentityFact::Join { person, key } => Some((*person, key)),
-        IdentityFact::Merge { .. } | IdentityFact::Unmerge { .. } => None,
-    })
-}
-
-/// The last word, merge or unmerge, on each pair that one was said about.
-fn latest_verdicts(facts: &[(UtcMillis, IdentityFact)]) -> Verdicts {
-    let mut verdicts = BTreeMap::new();
-    for (_, fact) in facts {
-        let (a, b, merged) = match fact {
-            IdentityFact::Merge { a, b } => (*a, *b, true),
-            IdentityFact::Unmerge { a, b } => (*a, *b, false),
-            IdentityFact::Join { .. } => continue,
+    fn name_clusters(&mut self, facts: &Numbered<'_>, clusters: &mut Clusters) {
+        let root_of = |(number, person): (usize, &PersonId)| {
+            let root = facts.persons.get(clusters.find(number)).copied();
+            (*person, root.unwrap_or(*person))
         };
-        verdicts.insert((a.min(b), a.max(b)), merged);
+        let cluster_of: Vec<(PersonId, PersonId)> = facts.persons.iter().enumerate().map(root_of).collect();
+        self.members = Lists::of_pairs(cluster_of.iter().map(|(person, root)| (*root, *person)).collect());
+        self.cluster_of = Lists::of_pairs(cluster_of);
     }
-    verdicts
 }
 
-/// Clusters that a strong key names.
-fn known_roots(facts: &[(UtcMillis, IdentityFact)], graph: &mut Clusters) -> BTreeSet<PersonId> {
-    let mut known = BTreeSet::new();
-    for (_, fact) in facts {
-        if let IdentityFact::Join { person, key } = fact {
-            graph.add(*person);
-            if key.is_strong() {
-                known.insert(*person);
-            }
+/// Whoever is known by a weak key alone is whoever else brought it.
+fn join_by_weak_keys(facts: &Numbered<'_>, owners: &[Option<usize>], clusters: &mut Clusters) {
+    for join in &facts.joins {
+        let Some(first) = owners.get(join.key).copied().flatten() else { continue };
+        let (a, b) = (clusters.find(first), clusters.find(join.person));
+        if !(clusters.is_known(a) && clusters.is_known(b)) {
+            clusters.join(a, b);
         }
     }
-    known
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::labels::{Origin, Spot};
 use super::parameters::{Parameters, ReportClock};
 use super::places::{PlaceId, Places};
 use super::said;
-use crate::domain::attribution::credit::allocate;
+use crate::domain::attribution::credit::allocate_into;
 use crate::domain::attribution::journey::Journey;
 use crate::domain::attribution::purchases::{Book, Purchase, Refund, divide};
 use crate::domain::attribution::{Choice, Method, ONE_MICRO};
@@ -115,8 +115,16 @@ pub(super) fn walk(
     let eligibility = Eligibility::of(parameters);
     for chunk in owners.chunks(OWNERS_AT_A_TIME) {
         let journeys = Journeys::load(conn, facts, chunk, &eligibility)?;
-        let mut walk =
-            Walk { facts, journeys: &journeys, places, parameters, sink, place_of: HashMap::new(), parts: Vec::new() };
+        let mut walk = Walk {
+            facts,
+            journeys: &journeys,
+            places,
+            parameters,
+            sink,
+            place_of: HashMap::new(),
+            parts: Vec::new(),
+            amounts: Vec::new(),
+        };
         for owner in chunk {
             for (number, choice) in parameters.models.iter().enumerate() {
                 if matches!(choice.model().method, Method::Parts(_) | Method::Participation | Method::SelfReported) {
@@ -161,6 +169,7 @@ struct Walk<'w, 'p> {
     sink: &'w mut dyn Sink,
     place_of: HashMap<TouchId, (PlaceId, UtcMillis)>,
     parts: Vec<u128>,
+    amounts: Vec<i64>,
 }
 
 impl Walk<'_, '_> {
@@ -351,11 +360,15 @@ impl Walk<'_, '_> {
             }
             return shares;
         }
-        let weights: Vec<u128> = parts.iter().map(|(_, p)| *p).collect();
-        for ((id, part), amount) in parts.iter().zip(allocate(whole, &weights)) {
+        let (mut weights, mut amounts) = (std::mem::take(&mut self.parts), std::mem::take(&mut self.amounts));
+        weights.clear();
+        weights.extend(parts.iter().map(|(_, part)| *part));
+        allocate_into(whole, &weights, &mut amounts);
+        for ((id, part), amount) in parts.iter().zip(&amounts) {
             let (place, at) = self.place(*id, event);
-            shares.push(Share { touch: Some(*id), at, place, part: *part, amount });
+            shares.push(Share { touch: Some(*id), at, place, part: *part, amount: *amount });
         }
+        (self.parts, self.amounts) = (weights, amounts);
         shares
     }
 

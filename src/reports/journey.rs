@@ -85,7 +85,7 @@ fn journey(facts: &Facts, journeys: &Journeys<'_>, owner: &Owner<'_>) -> Option<
     let Who::Person(person) = owner.who else { return None };
     let mut steps = Vec::new();
     let mut touches: Vec<_> = owner.events.iter().flat_map(|e| journeys.touches_of(e)).collect();
-    touches.sort_by_key(|t| (t.at, &t.tie, t.id));
+    touches.sort_by(|a, b| a.in_order(b));
     touches.dedup_by_key(|t| t.id);
     for touch in touches.iter().filter_map(|t| journeys.touch(t.id)) {
         let origin = Origin { link: touch.link, channel: touch.channel, campaign: touch.campaign };

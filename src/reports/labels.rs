@@ -15,7 +15,7 @@ use crate::store::touches::{self, DeviceId, Touch};
 use crate::store::{Conn, Moments, StoreError, labels, links};
 
 /// What a touch itself says about where it came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     pub(super) link: Option<LinkId>,
     pub(super) channel: Option<ChannelId>,
@@ -33,7 +33,7 @@ impl Origin {
 }
 
 /// What of a touch, or of a cost, says which row it belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Spot {
     pub(super) origin: Origin,
     /// The post that a cost names; a touch's post is its link's.
@@ -62,6 +62,8 @@ pub struct Labels {
     posts: HashMap<PostId, Named<PostLabels>>,
     links: HashMap<LinkId, Named<LinkLabels>>,
     devices: HashMap<DeviceId, Arc<str>>,
+    /// Instants at which some label changes, in order.
+    changes: Vec<UtcMillis>,
 }
 
 impl Labels {
@@ -82,16 +84,34 @@ impl Labels {
         let posts = labels::list_posts(conn)?
             .into_iter()
             .map(|p| (p.id, (p.code.into(), post_histories.remove(&p.id).unwrap_or_default())));
-        let links = links::all(conn)?
+        let links = links::slugs(conn)?
             .into_iter()
-            .map(|l| (l.id, (l.slug.into(), link_histories.remove(&l.id).unwrap_or_default())));
-        Ok(Self {
+            .map(|(id, slug)| (id, (slug.into(), link_histories.remove(&id).unwrap_or_default())));
+        let mut labels = Self {
             channels: channels.collect(),
             campaigns: campaigns.collect(),
             posts: posts.collect(),
             links: links.collect(),
             devices: touches::devices(conn)?,
-        })
+            changes: Vec::new(),
+        };
+        labels.note_changes();
+        Ok(labels)
+    }
+
+    /// Notes when channels, posts and links are relabelled; of a campaign nothing but its code tells touches apart.
+    fn note_changes(&mut self) {
+        let mut changes: Vec<UtcMillis> = self.channels.values().flat_map(|c| relabelled_at(&c.history)).collect();
+        changes.extend(self.posts.values().flat_map(|(_, history)| relabelled_at(history)));
+        changes.extend(self.links.values().flat_map(|(_, history)| relabelled_at(history)));
+        changes.sort_unstable();
+        changes.dedup();
+        self.changes = changes;
+    }
+
+    /// The number of the stretch of time around an instant: within one, every label stays what it is.
+    pub(super) fn stretch(&self, at: UtcMillis) -> usize {
+        self.changes.partition_point(|change| *change <= at)
     }
 
     /// The channel of a touch: its own word first, else its link's at that time.
@@ -259,6 +279,13 @@ fn origin_of(labels: Option<&LinkLabels>) -> Option<(ChannelId, Option<CampaignI
     labels.map(|l| (l.channel, l.campaign, l.post))
 }
 
+/// The instants at which the label of a subject changes.
+fn relabelled_at<L: PartialEq>(history: &History<L>) -> Vec<UtcMillis> {
+    let segments = history.segments();
+    let pairs = segments.iter().zip(segments.iter().skip(1));
+    pairs.filter(|((_, before), (_, now))| before != now).map(|(_, (at, _))| *at).collect()
+}
+
 /// The network that a channel's label names, else its `utm_source`.
 fn network_of(channel: &KnownChannel, at: UtcMillis) -> Arc<str> {
     let labelled = channel.history.at(at).map(|l| l.network.as_str()).filter(|n| !n.is_empty());
@@ -267,4 +294,32 @@ fn network_of(channel: &KnownChannel, at: UtcMillis) -> Arc<str> {
 
 fn latest_of<'a, L: 'a>(mut all: impl Iterator<Item = &'a Named<L>>, code: &str) -> Option<&'a L> {
     all.find(|(c, _)| **c == *code).and_then(|(_, h)| h.latest())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::channel::Revision;
+
+    #[test]
+    fn a_subject_is_relabelled_where_its_label_changes_and_nowhere_else() {
+        let revision = |recorded: i64, from: i64, label: &str| Revision {
+            recorded_at: UtcMillis(recorded),
+            effective_from: UtcMillis(from),
+            labels: label.to_owned(),
+        };
+        let changes = |revisions: &[Revision<String>]| -> Vec<i64> {
+            relabelled_at(&History::new(revisions.to_vec())).iter().map(|at| at.0).collect()
+        };
+        assert_eq!(changes(&[revision(10, 10, "a")]), [0i64; 0], "older touches take the first label");
+        assert_eq!(changes(&[revision(10, 10, "a"), revision(20, 20, "b"), revision(30, 30, "b")]), [20]);
+        assert_eq!(changes(&[revision(10, 10, "a"), revision(20, 10, "b")]), [10], "the first one recorded is older");
+        assert_eq!(changes(&[revision(10, 20, "a"), revision(20, 10, "b")]), [10]);
+    }
+
+    #[test]
+    fn stretches_begin_with_their_change() {
+        let labels = Labels { changes: vec![UtcMillis(10), UtcMillis(20)], ..Labels::default() };
+        assert_eq!([9, 10, 19, 20].map(|at| labels.stretch(UtcMillis(at))), [0, 1, 1, 2]);
+    }
 }

@@ -26,6 +26,8 @@ pub(super) struct Places<'a> {
     dimensions: Vec<Dimension>,
     places: Numbered,
     passes: Vec<bool>,
+    /// The places of spots in stretches of unchanged labels.
+    known: HashMap<(Spot, usize), PlaceId>,
     pieces: Numbered,
     piece_of_day: HashMap<Day, PieceId>,
 }
@@ -67,6 +69,7 @@ impl<'a> Places<'a> {
             dimensions,
             places: Numbered::default(),
             passes: Vec::new(),
+            known: HashMap::new(),
             pieces: Numbered::default(),
             piece_of_day: HashMap::new(),
         })
@@ -84,8 +87,21 @@ impl<'a> Places<'a> {
 
     /// The place of a touch, by the labels of an instant.
     pub(super) fn of(&mut self, spot: &Spot, at: UtcMillis) -> PlaceId {
-        let parts = self.dimensions.iter().map(|d| self.labels.part_of(spot, *d, at)).collect();
-        self.numbered(parts)
+        let wants = |d: Dimension| self.dimensions.contains(&d);
+        // What no dimension tells apart must not make more of them.
+        let spot = Spot {
+            country: spot.country.filter(|_| wants(Dimension::Country)),
+            device: spot.device.filter(|_| wants(Dimension::Device)),
+            ..*spot
+        };
+        let key = (spot, self.labels.stretch(at));
+        if let Some(place) = self.known.get(&key) {
+            return *place;
+        }
+        let parts = self.dimensions.iter().map(|d| self.labels.part_of(&spot, *d, at)).collect();
+        let place = self.numbered(parts);
+        self.known.insert(key, place);
+        place
     }
 
     /// The place of what is nowhere: every part of it is the same.

@@ -45,8 +45,7 @@ pub fn stage_from(given: &HashMap<String, String>) -> Result<Goal, Vec<Fault>> {
 /// Rows must be of the one dimension channel, network or campaign, as people name nothing else.
 pub fn run(conn: &mut Conn, parameters: &Parameters, stage: Goal) -> Result<Document, ReportError> {
     let dimension = check(parameters)?;
-    let horizon = ledger::horizon(conn)?;
-    let as_of = parameters.as_of.map_or(horizon, |a| a.min(horizon));
+    let as_of = ledger::as_of(conn, parameters.as_of)?;
     let parameters = &Parameters { as_of: Some(as_of), ..parameters.clone() };
     let facts = Facts::load(conn, &Moments::all(as_of))?;
     let mut places = Places::new(parameters, &facts.labels)?;

@@ -1,7 +1,7 @@
 //! How many touches each day had, by the labels that a report sees.
 //!
-//! From the rollups where they hold what is asked: from those of days and links in their zone, from those of quarters
-//! of an hour by channel in any zone; else from the touches of the period. The figures are the same. Which it was is
+//! From the rollups where they hold what is asked: from those of quarters of an hour by channel in any zone, from those
+//! of days and links in their own; else from the touches of the period. The figures are the same. Which it was is
 //! told by nothing in the answer, as the answer must not depend on it.
 
 use std::collections::{BTreeMap, HashMap};
@@ -102,8 +102,9 @@ pub fn count(conn: &mut Conn, labels: &Labels, wanted: &Wanted<'_>) -> Result<Ve
     };
     let detail = wanted.detail;
     match view {
-        Some(view) if view.zone == *wanted.zone && !detail.by_place => from_rollups(conn, &view, &mut sums)?,
+        // Of channels there are fewer quarters than there are days of links.
         Some(view) if !detail.by_origin && !labels.has_moved(&view) && from_quarters(conn, &view, &mut sums)? => {}
+        Some(view) if view.zone == *wanted.zone && !detail.by_place => from_rollups(conn, &view, &mut sums)?,
         _ => from_touches(conn, &mut sums)?,
     }
     // None for what was taken back: a touch may have been counted under one stretch of its link's labels and be taken

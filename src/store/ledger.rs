@@ -36,6 +36,12 @@ pub fn horizon(conn: &mut Conn) -> Result<UtcMillis, StoreError> {
     Ok(UtcMillis(on!(conn, c => ledger_clock::table.select(ledger_clock::last_at).first(c))?))
 }
 
+/// What a report sees that is asked for a moment, or for none: nobody knows what lies behind the horizon.
+pub fn as_of(conn: &mut Conn, asked: Option<UtcMillis>) -> Result<UtcMillis, StoreError> {
+    let horizon = horizon(conn)?;
+    Ok(asked.map_or(horizon, |at| at.min(horizon)))
+}
+
 /// Reads a named value about the database itself.
 pub fn meta_value(conn: &mut Conn, name: &str) -> Result<Option<String>, StoreError> {
     Ok(on!(conn, c => meta::table.filter(meta::name.eq(name)).select(meta::value).first(c).optional())?)

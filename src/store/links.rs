@@ -197,6 +197,12 @@ pub fn all(conn: &mut Conn) -> Result<Vec<Link>, StoreError> {
         .collect())
 }
 
+/// The slug of every link, for reports, which read labels as they stood.
+pub fn slugs(conn: &mut Conn) -> Result<Vec<(LinkId, String)>, StoreError> {
+    let rows: Vec<(i64, String)> = on!(conn, c => links::table.select((links::id, links::slug)).load(c))?;
+    Ok(rows.into_iter().map(|(id, slug)| (LinkId(id), slug)).collect())
+}
+
 /// Labels of all links as a report sees them.
 pub fn histories(conn: &mut Conn, moments: &Moments) -> Result<HashMap<LinkId, History<LinkLabels>>, StoreError> {
     use link_revisions as t;

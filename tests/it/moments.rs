@@ -33,7 +33,7 @@ fn seen(app: &TestApp, clicks: &[TouchId], moments: &Moments) -> Seen {
         amounts.sort_unstable();
         let touches = touches::by_ids(conn, clicks, moments)?;
         let classes = clicks.iter().filter_map(|id| touches.iter().find(|t| t.id == *id)).map(|t| t.class);
-        let events = stage_events::visible(conn, UtcMillis(i64::MAX), moments)?;
+        let events = stage_events::visible(conn, moments)?;
         let mut events: Vec<String> = events.into_iter().map(|e| e.event_id).collect();
         events.sort();
         Ok(Seen {

@@ -46,11 +46,12 @@ const QUERIES: &[Query] = &[
         labels::post_histories(c, &q.moments).map(drop)
     }),
     ("labels of links", |c, q| links::histories(c, &q.moments).map(drop)),
-    ("stage events", |c, q| stage_events::visible(c, q.period.1, &q.moments).map(drop)),
+    ("stage events", |c, q| stage_events::visible(c, &q.moments).map(drop)),
     ("identity facts at one moment", |c, q| identity::facts(c, &q.moments).map(drop)),
     ("identity facts at several moments", |c, q| identity::facts(c, &q.mixed).map(drop)),
     ("costs", |c, q| costs::visible(c, q.days, &q.moments).map(drop)),
     ("touches by id", |c, q| touches::by_ids(c, &q.touches, &q.moments).map(drop)),
+    ("browsers of touches by id", |c, q| touches::browsers_of(c, &q.touches, &q.moments).map(drop)),
     ("touches of browsers", |c, q| {
         let browsers: Vec<VisitorId> = q.touches.iter().map(|id| VisitorId(id.0)).collect();
         touches::by_visitors(c, &browsers, &q.moments).map(drop)

@@ -1,5 +1,7 @@
 //! Journeys: a person's eligible touches before one stage event.
 
+use std::cmp::Ordering;
+
 use crate::domain::ids::{ChannelId, TouchId};
 use crate::domain::time::{DAY_MS, UtcMillis};
 
@@ -15,12 +17,33 @@ pub struct JourneyTouch {
     pub id: TouchId,
     /// When it happened.
     pub at: UtcMillis,
-    /// What orders touches of the same instant: the external id if imported, else the touch id.
+    /// What orders touches of the same instant: the external id if imported; empty for the touch's own id.
     pub tie: String,
     /// Its channel, if it has one.
     pub channel: Option<ChannelId>,
     /// Whether its channel is direct traffic.
     pub direct: bool,
+}
+
+impl JourneyTouch {
+    /// The order of journeys: by time, then by [`by_tie`].
+    pub fn in_order(&self, other: &Self) -> Ordering {
+        let tied = || by_tie((&self.tie, self.id), (&other.tie, other.id));
+        self.at.cmp(&other.at).then_with(tied)
+    }
+}
+
+/// The order of touches of one instant: by the text of the external id if imported, else of the touch's own id. An
+/// empty external id is none.
+pub fn by_tie((tie, id): (&str, TouchId), (other_tie, other_id): (&str, TouchId)) -> Ordering {
+    let texts = match (tie.is_empty(), other_tie.is_empty()) {
+        // Ids sort as their texts do.
+        (true, true) => Ordering::Equal,
+        (true, false) => id.to_string().as_str().cmp(other_tie),
+        (false, true) => tie.cmp(other_id.to_string().as_str()),
+        (false, false) => tie.cmp(other_tie),
+    };
+    texts.then_with(|| id.cmp(&other_id))
 }
 
 /// When the person, or the deal, first entered the stages that stage models weigh; none after the journey's end.
@@ -36,7 +59,7 @@ pub struct Milestones {
 
 /// Sorts touches as every model expects them, and drops the second copy of a touch that two keys led to.
 pub fn sort_touches(touches: &mut Vec<JourneyTouch>) {
-    touches.sort_by(|a, b| (a.at, &a.tie, a.id).cmp(&(b.at, &b.tie, b.id)));
+    touches.sort_unstable_by(JourneyTouch::in_order);
     touches.dedup_by_key(|t| t.id);
 }
 
@@ -115,5 +138,19 @@ mod tests {
         let mut touches = vec![touch(1, 5, "T2"), touch(9, 5, "T1"), touch(1, 5, "T2")];
         sort_touches(&mut touches);
         assert_eq!(touches.iter().map(|t| t.tie.as_str()).collect::<Vec<_>>(), ["T1", "T2"]);
+    }
+
+    #[test]
+    fn a_touch_without_an_external_id_is_tied_by_the_text_of_its_own() {
+        let own = [touch(7, 5, ""), touch(u128::MAX - 1, 5, ""), touch(31 << 64, 5, "")];
+        let with_text = |t: &JourneyTouch| JourneyTouch { tie: t.id.to_string(), ..t.clone() };
+        let imported = [touch(1, 5, "A"), touch(2, 5, "clk_0000000000000000000000000Z"), touch(3, 5, "d")];
+        let mut short: Vec<JourneyTouch> = own.iter().chain(&imported).cloned().collect();
+        let mut long: Vec<JourneyTouch> = own.iter().map(with_text).chain(imported.iter().cloned()).collect();
+        sort_touches(&mut short);
+        sort_touches(&mut long);
+        let ids = |list: &[JourneyTouch]| list.iter().map(|t| t.id.0.as_u128()).collect::<Vec<_>>();
+        assert_eq!(ids(&short), ids(&long));
+        assert_eq!(ids(&short), [1, 7, 2, 31 << 64, u128::MAX - 1, 3]);
     }
 }

@@ -1,99 +1,102 @@
 //! Clusters of persons: a union-find that keeps apart whom an unmerge parts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use super::numbered::Numbered;
+use super::{JoinKey, PERSONS_PER_KEY_MAX};
 
-use super::{IdentityFact, JoinKey, PERSONS_PER_KEY_MAX, Verdicts, joins};
-use crate::domain::ids::PersonId;
-use crate::domain::time::UtcMillis;
-
-/// A union-find whose root is always the oldest (smallest) person of its cluster.
-#[derive(Debug, Default)]
+/// A union-find over numbered persons, whose root is always the oldest (smallest) person of its cluster.
+#[derive(Debug)]
 pub(super) struct Clusters {
-    pub(super) parent: HashMap<PersonId, PersonId>,
-    members: HashMap<PersonId, Vec<PersonId>>,
+    parent: Vec<usize>,
+    /// Of each root, whether a strong key names one of its cluster.
+    known: Vec<bool>,
+    /// Pairs that an unmerge parts.
+    apart: Vec<(usize, usize)>,
 }
 
 impl Clusters {
-    pub(super) fn add(&mut self, person: PersonId) {
-        self.parent.entry(person).or_insert(person);
-        self.members.entry(person).or_insert_with(|| vec![person]);
-    }
-
-    pub(super) fn find(&mut self, person: PersonId) -> PersonId {
-        let mut root = person;
-        while let Some(&up) = self.parent.get(&root).filter(|&&up| up != root) {
-            root = up;
-        }
-        let mut at = person;
-        while let Some(&up) = self.parent.get(&at).filter(|&&up| up != root && up != at) {
-            self.parent.insert(at, root);
-            at = up;
-        }
-        root
-    }
-
-    pub(super) fn union(&mut self, a: PersonId, b: PersonId) {
-        self.add(a);
-        self.add(b);
-        let (a, b) = (self.find(a), self.find(b));
-        if a == b {
-            return;
-        }
-        let (root, child) = (a.min(b), a.max(b));
-        self.parent.insert(child, root);
-        let moved = self.members.remove(&child).unwrap_or_default();
-        self.members.entry(root).or_default().extend(moved);
-    }
-
-    /// Whether any member of a cluster is known by a strong key.
-    pub(super) fn touches_known(&mut self, root: PersonId, known: &BTreeSet<PersonId>) -> bool {
-        self.members.get(&root).is_some_and(|m| m.iter().any(|p| known.contains(p)))
-    }
-
     /// Joins persons by strong keys and merges, except pairs that an unmerge keeps apart; answers the over-shared keys.
-    pub(super) fn join_strong(&mut self, facts: &[(UtcMillis, IdentityFact)], verdicts: &Verdicts) -> Vec<JoinKey> {
-        let mut holders: BTreeMap<&JoinKey, Vec<PersonId>> = BTreeMap::new();
-        for (_, fact) in facts {
-            let IdentityFact::Join { person, key } = fact else { continue };
-            self.add(*person);
-            let list = holders.entry(key).or_default();
-            if key.is_strong() && !list.contains(person) {
-                list.push(*person);
+    pub(super) fn by_strong_keys(facts: &Numbered<'_>) -> (Self, Vec<JoinKey>) {
+        let apart = facts.verdicts.iter().filter(|(_, is_merged)| !is_merged).map(|(pair, _)| *pair).collect();
+        let persons = facts.persons.len();
+        let mut clusters = Self { parent: (0..persons).collect(), known: vec![false; persons], apart };
+        let mut has_contact = vec![false; persons];
+        for join in &facts.joins {
+            let Some(key) = facts.keys.get(join.key).filter(|k| k.is_strong()) else { continue };
+            mark(&mut clusters.known, join.person);
+            if matches!(key, JoinKey::Contact(_)) {
+                mark(&mut has_contact, join.person);
             }
         }
-        let mut edges: Vec<(PersonId, PersonId)> =
-            verdicts.iter().filter(|(_, m)| **m).map(|(pair, _)| *pair).collect();
-        let with_contact: BTreeSet<PersonId> =
-            joins(facts).filter(|(_, k)| matches!(k, JoinKey::Contact(_))).map(|(p, _)| p).collect();
+        for ((a, b), _) in facts.verdicts.iter().filter(|(_, is_merged)| *is_merged) {
+            clusters.join(*a, *b);
+        }
+        let mut shared: Vec<(&JoinKey, Vec<usize>)> = facts
+            .holders()
+            .filter(|(_, key, holders)| key.is_strong() && holders.len() > 1)
+            .map(|(_, key, holders)| (key, holders))
+            .collect();
+        shared.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut over_shared = Vec::new();
-        for (key, list) in holders {
+        for (key, holders) in shared {
             // A form that knows an address alone is no further person of it.
-            let contacts = list.iter().filter(|p| with_contact.contains(p)).count();
+            let contacts = holders.iter().filter(|p| has_contact.get(**p) == Some(&true)).count();
             if contacts > PERSONS_PER_KEY_MAX {
                 over_shared.push(key.clone());
                 continue;
             }
             // Every pair, so that two who are kept apart do not part a third from both.
-            for (i, a) in list.iter().enumerate() {
-                edges.extend(list.iter().skip(i + 1).map(|b| (*a, *b)));
+            for (i, a) in holders.iter().enumerate() {
+                holders.iter().skip(i + 1).for_each(|b| clusters.join(*a, *b));
             }
         }
-        for (a, b) in edges {
-            if !self.kept_apart(a, b, verdicts) {
-                self.union(a, b);
-            }
-        }
-        over_shared
+        (clusters, over_shared)
     }
 
-    /// Whether joining the clusters of `a` and `b` would put an unmerged pair together again.
-    pub(super) fn kept_apart(&mut self, a: PersonId, b: PersonId, verdicts: &Verdicts) -> bool {
-        self.add(a);
-        self.add(b);
-        let (left, right) = (self.find(a), self.find(b));
-        verdicts.iter().filter(|(_, merged)| !**merged).any(|((x, y), _)| {
-            let (x, y) = (self.find(*x), self.find(*y));
+    /// The root of a person's cluster.
+    pub(super) fn find(&mut self, person: usize) -> usize {
+        let mut at = person;
+        while let Some(&up) = self.parent.get(at).filter(|&&up| up != at) {
+            // Each step halves the path for the next one.
+            let above = self.parent.get(up).copied().unwrap_or(up);
+            if let Some(parent) = self.parent.get_mut(at) {
+                *parent = above;
+            }
+            at = above;
+        }
+        at
+    }
+
+    /// Joins two clusters, unless that would put an unmerged pair together again.
+    pub(super) fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.find(a), self.find(b));
+        if a == b || self.kept_apart(a, b) {
+            return;
+        }
+        let (root, child) = (a.min(b), a.max(b));
+        if self.is_known(child) {
+            mark(&mut self.known, root);
+        }
+        if let Some(parent) = self.parent.get_mut(child) {
+            *parent = root;
+        }
+    }
+
+    /// Whether a strong key names anybody of a cluster, by its root.
+    pub(super) fn is_known(&self, root: usize) -> bool {
+        self.known.get(root) == Some(&true)
+    }
+
+    fn kept_apart(&mut self, left: usize, right: usize) -> bool {
+        (0..self.apart.len()).any(|i| {
+            let Some((x, y)) = self.apart.get(i).copied() else { return false };
+            let (x, y) = (self.find(x), self.find(y));
             (x == left && y == right) || (x == right && y == left)
         })
+    }
+}
+
+fn mark(list: &mut [bool], number: usize) {
+    if let Some(one) = list.get_mut(number) {
+        *one = true;
     }
 }

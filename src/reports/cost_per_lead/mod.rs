@@ -59,8 +59,7 @@ pub struct Report {
 
 /// Computes the report. Call it inside one snapshot ([`crate::store::Db::read`]).
 pub fn run(conn: &mut Conn, parameters: &Parameters) -> Result<Report, ReportError> {
-    let horizon = ledger::horizon(conn)?;
-    let as_of = parameters.as_of.map_or(horizon, |a| a.min(horizon));
+    let as_of = ledger::as_of(conn, parameters.as_of)?;
     run_at(conn, &Parameters { as_of: Some(as_of), ..parameters.clone() }, &Moments::all(as_of))
 }
 

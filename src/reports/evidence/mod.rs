@@ -41,8 +41,7 @@ pub(super) static KIND: Kind = Kind {
 /// # Errors
 /// A fault of `model`, `row` or `after`; [`ReportError::DoesNotAddUp`] where the evidence is not the cell.
 pub fn run(conn: &mut Conn, parameters: &Parameters, asked: &Asked) -> Result<Document, ReportError> {
-    let horizon = ledger::horizon(conn)?;
-    let as_of = parameters.as_of.map_or(horizon, |a| a.min(horizon));
+    let as_of = ledger::as_of(conn, parameters.as_of)?;
     let choice = parameters.models.first().cloned().unwrap_or_default();
     refuse_without_touches(&choice, &asked.figure)?;
     let parameters =

@@ -8,6 +8,7 @@ use crate::domain::attribution::purchases::Book;
 use crate::domain::ids::{PersonId, StageEventId, TouchId, VisitorId};
 use crate::domain::stage::StageEvent;
 use crate::domain::touch::{TouchClass, TouchKind};
+use crate::reports::labels::Origin;
 use crate::reports::parameters::Parameters;
 use crate::store::touches::Touch;
 use crate::store::{Conn, StoreError, touches};
@@ -58,10 +59,14 @@ impl Eligibility {
 #[derive(Debug)]
 pub(in crate::reports) struct Journeys<'a> {
     facts: &'a Facts,
-    touches: HashMap<TouchId, Touch>,
-    by_visitor: HashMap<VisitorId, Vec<TouchId>>,
-    /// Sorted journeys by the clusters that share them.
-    journeys: HashMap<Vec<PersonId>, Vec<JourneyTouch>>,
+    /// In the order of ids.
+    touches: Vec<Touch>,
+    /// In order: each browser with the places of its touches.
+    by_visitor: Vec<(VisitorId, usize)>,
+    /// Sorted journeys and the clusters that share them, in the order of clusters.
+    journeys: Vec<(Vec<PersonId>, Vec<JourneyTouch>)>,
+    /// The place of each event's journey, and what stage models weigh of it.
+    of_event: HashMap<StageEventId, (usize, Milestones)>,
 }
 
 impl<'a> Journeys<'a> {
@@ -72,9 +77,19 @@ impl<'a> Journeys<'a> {
         owners: &[Owner<'_>],
         eligibility: &Eligibility,
     ) -> Result<Self, StoreError> {
-        let wanted: BTreeSet<Vec<PersonId>> =
-            owners.iter().flat_map(|o| &o.events).map(|e| facts.clusters_of(e)).collect();
-        Self::of_clusters(conn, facts, wanted, eligibility)
+        let events: Vec<(&StageEvent, Vec<PersonId>)> = owners
+            .iter()
+            .flat_map(|owner| owner.events.iter().map(|event| (*event, facts.clusters_with(&owner.who, event))))
+            .collect();
+        let wanted = events.iter().map(|(_, clusters)| clusters.clone()).collect();
+        let mut chunk = Self::of_clusters(conn, facts, wanted, eligibility)?;
+        chunk.of_event.reserve(events.len());
+        for (event, clusters) in &events {
+            if let Some(place) = chunk.place_of(clusters) {
+                chunk.of_event.insert(event.id, (place, facts.milestones_of(event, clusters)));
+            }
+        }
+        Ok(chunk)
     }
 
     /// Reads the touches of these clusters, or groups of them.
@@ -85,34 +100,29 @@ impl<'a> Journeys<'a> {
         eligibility: &Eligibility,
     ) -> Result<Self, StoreError> {
         let clusters: BTreeSet<PersonId> = wanted.iter().flatten().copied().collect();
-        let mut chunk = Self { facts, touches: HashMap::new(), by_visitor: HashMap::new(), journeys: HashMap::new() };
-        let clicks: Vec<TouchId> = clusters.iter().flat_map(|c| facts.people.clicks(*c)).collect();
-        chunk.keep(touches::by_ids(conn, &clicks, &facts.moments)?);
-        let visitors: Vec<VisitorId> = clusters.iter().flat_map(|c| facts.people.visitors(*c)).collect();
-        let of_visitors = touches::by_visitors(conn, &visitors, &facts.moments)?;
-        for touch in &of_visitors {
-            if let Some(visitor) = touch.visitor {
-                chunk.by_visitor.entry(visitor).or_default().push(touch.id);
-            }
-        }
-        chunk.keep(of_visitors);
+        let touches = touches_of(conn, facts, &clusters)?;
+        let browser = |(place, touch): (usize, &Touch)| touch.visitor.map(|v| (v, place));
+        let mut by_visitor: Vec<(VisitorId, usize)> = touches.iter().enumerate().filter_map(browser).collect();
+        by_visitor.sort_unstable();
+        let mut chunk =
+            Self { facts, touches, by_visitor, journeys: Vec::with_capacity(wanted.len()), of_event: HashMap::new() };
         for clusters in wanted {
             let all = chunk.touches_of_clusters(&clusters).filter(|t| eligibility.excludes(t).is_none());
             let mut list: Vec<JourneyTouch> = all.map(|t| chunk.journey_touch(t)).collect();
             sort_touches(&mut list);
-            chunk.journeys.insert(clusters, list);
+            chunk.journeys.push((clusters, list));
         }
         Ok(chunk)
     }
 
     /// The sorted eligible touches of clusters that were asked for.
     pub(in crate::reports) fn of(&self, clusters: &[PersonId]) -> &[JourneyTouch] {
-        self.journeys.get(clusters).map_or(&[], Vec::as_slice)
+        self.at(self.place_of(clusters))
     }
 
     /// A touch that some journey holds.
     pub(in crate::reports) fn touch(&self, id: TouchId) -> Option<&Touch> {
-        self.touches.get(&id)
+        self.touches.binary_search_by_key(&id, |t| t.id).ok().and_then(|place| self.touches.get(place))
     }
 
     /// Every touch of an event's people, eligible or not, in no order.
@@ -124,47 +134,61 @@ impl<'a> Journeys<'a> {
         all
     }
 
-    fn touches_of_clusters(&self, clusters: &[PersonId]) -> impl Iterator<Item = &Touch> {
-        let people = &self.facts.people;
-        let clicks = clusters.iter().flat_map(|c| people.clicks(*c));
-        let by_browser = clusters
-            .iter()
-            .flat_map(|c| people.visitors(*c))
-            .filter_map(|v| self.by_visitor.get(&v))
-            .flatten()
-            .copied();
-        clicks.chain(by_browser).filter_map(|id| self.touches.get(&id))
+    fn place_of(&self, clusters: &[PersonId]) -> Option<usize> {
+        self.journeys.binary_search_by(|(own, _)| own.as_slice().cmp(clusters)).ok()
     }
 
-    fn keep(&mut self, list: Vec<Touch>) {
-        self.touches.extend(list.into_iter().map(|t| (t.id, t)));
+    fn at(&self, place: Option<usize>) -> &[JourneyTouch] {
+        place.and_then(|place| self.journeys.get(place)).map_or(&[], |(_, list)| list.as_slice())
+    }
+
+    fn touches_of_clusters(&self, clusters: &[PersonId]) -> impl Iterator<Item = &Touch> {
+        let people = &self.facts.people;
+        let clicks = clusters.iter().flat_map(|c| people.clicks(*c)).filter_map(|id| self.touch(id));
+        let by_browser = clusters.iter().flat_map(|c| people.visitors(*c)).flat_map(|v| self.touches_of_visitor(v));
+        clicks.chain(by_browser)
+    }
+
+    fn touches_of_visitor(&self, visitor: VisitorId) -> impl Iterator<Item = &Touch> {
+        let from = self.by_visitor.partition_point(|(v, _)| *v < visitor);
+        let rest = self.by_visitor.get(from..).unwrap_or_default().iter();
+        rest.take_while(move |(v, _)| *v == visitor).filter_map(|(_, place)| self.touches.get(*place))
     }
 
     fn journey_touch(&self, touch: &Touch) -> JourneyTouch {
         let labels = &self.facts.labels;
-        let channel = labels.channel_of(super::super::labels::Origin::of(touch), touch.occurred_at);
+        let channel = labels.channel_of(Origin::of(touch), touch.occurred_at);
         JourneyTouch {
             id: touch.id,
             at: touch.occurred_at,
-            tie: tie_of(touch),
+            tie: touch.external_id.clone().unwrap_or_default(),
             channel,
             direct: labels.is_direct(channel, touch.occurred_at),
         }
     }
 }
 
-/// What orders touches of the same instant.
-pub(in crate::reports) fn tie_of(touch: &Touch) -> String {
-    touch.external_id.clone().unwrap_or_else(|| touch.id.to_string())
+/// Every touch of some clusters, in the order of ids: those of their browsers, and clicks that are of none of these.
+fn touches_of(conn: &mut Conn, facts: &Facts, clusters: &BTreeSet<PersonId>) -> Result<Vec<Touch>, StoreError> {
+    let by_id = |touches: &mut Vec<Touch>| touches.sort_unstable_by_key(|t| t.id);
+    let visitors: Vec<VisitorId> = clusters.iter().flat_map(|c| facts.people.visitors(*c)).collect();
+    let mut touches = touches::by_visitors(conn, &visitors, &facts.moments)?;
+    by_id(&mut touches);
+    let clicks = clusters.iter().flat_map(|c| facts.people.clicks(*c));
+    // A click is nearly always its browser's, and read already.
+    let others: Vec<TouchId> = clicks.filter(|id| touches.binary_search_by_key(id, |t| t.id).is_err()).collect();
+    touches.extend(touches::by_ids(conn, &others, &facts.moments)?);
+    by_id(&mut touches);
+    Ok(touches)
 }
 
 impl Book for Journeys<'_> {
     fn touches_of(&self, event: &StageEvent) -> &[JourneyTouch] {
-        self.of(&self.facts.clusters_of(event))
+        self.at(self.of_event.get(&event.id).map(|(place, _)| *place))
     }
 
     fn milestones_of(&self, event: &StageEvent) -> Milestones {
-        self.facts.milestones_of(event)
+        self.of_event.get(&event.id).map(|(_, milestones)| *milestones).unwrap_or_default()
     }
 
     fn is_revenue(&self, purchase: &StageEvent) -> bool {

@@ -8,10 +8,10 @@ mod journeys;
 mod people;
 mod sales;
 
-pub(super) use journeys::{Eligibility, Excluded, Journeys, tie_of};
+pub(super) use journeys::{Eligibility, Excluded, Journeys};
 pub use people::people;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use self::sales::Sales;
 use super::labels::Labels;
@@ -48,6 +48,8 @@ pub(super) struct Facts {
     pub(super) people: People,
     /// In the order of (time, id).
     pub(super) events: Vec<StageEvent>,
+    /// Whose each event is, with its place among the events; in order.
+    owned: Vec<(Who, usize)>,
     sales: Sales,
     milestones: HashMap<PersonId, Milestones>,
     /// What people said led them here, in the order of time.
@@ -62,28 +64,35 @@ impl Facts {
             moments: *moments,
             labels: Labels::load(conn, moments)?,
             people: people(conn, moments)?,
-            events: stage_events::visible(conn, UtcMillis(i64::MAX), moments)?,
+            events: stage_events::visible(conn, moments)?,
+            owned: Vec::new(),
             sales: Sales::default(),
             milestones: HashMap::new(),
             answers: HashMap::new(),
             deals: HashMap::new(),
         };
-        let purchases: Vec<&StageEvent> = facts.events.iter().filter(|e| e.stage.is_purchase()).collect();
+        let mut owners: Vec<Who> = facts.events.iter().map(|e| facts.direct_owner(e)).collect();
+        facts.note_milestones(&owners);
+        let purchases = || facts.events.iter().zip(&owners).filter(|(e, _)| e.stage.is_purchase());
         let mut sales = Sales::default();
-        sales.read(&purchases);
-        sales.owner = purchases.iter().map(|e| (e.id, facts.direct_owner(e))).collect();
+        sales.read(&purchases().map(|(event, _)| event).collect::<Vec<_>>());
+        sales.owner = purchases().map(|(event, who)| (event.id, who.clone())).collect();
         facts.sales = sales;
-        facts.note_milestones();
+        for (event, who) in facts.events.iter().zip(&mut owners).filter(|(e, _)| e.stage == Stage::Refund) {
+            *who = facts.who(event);
+        }
+        facts.owned = owners.into_iter().enumerate().map(|(place, who)| (who, place)).collect();
+        facts.owned.sort_unstable();
         Ok(facts)
     }
 
     /// Everybody who has stage events, in a fixed order.
     pub(super) fn owners(&self) -> Vec<Owner<'_>> {
-        let mut by_who: BTreeMap<Who, Vec<&StageEvent>> = BTreeMap::new();
-        for event in &self.events {
-            by_who.entry(self.who(event)).or_default().push(event);
-        }
-        by_who.into_iter().map(|(who, events)| Owner { who, events }).collect()
+        let owner = |owned: &[(Who, usize)]| {
+            let events = owned.iter().filter_map(|(_, place)| self.events.get(*place)).collect();
+            owned.first().map(|(who, _)| Owner { who: who.clone(), events })
+        };
+        self.owned.chunk_by(|(a, _), (b, _)| a == b).filter_map(owner).collect()
     }
 
     /// Whose event it is; a refund is its sale's, whoever sent it.
@@ -107,23 +116,30 @@ impl Facts {
 
     /// The clusters whose touches led to an event: its person's, and those of everybody on its deal.
     pub(super) fn clusters_of(&self, event: &StageEvent) -> Vec<PersonId> {
-        let mut clusters = BTreeSet::new();
-        if let Who::Person(person) = self.who(event) {
-            clusters.insert(person);
+        self.clusters_with(&self.who(event), event)
+    }
+
+    /// [`Self::clusters_of`], where it is known whose the event is.
+    fn clusters_with(&self, who: &Who, event: &StageEvent) -> Vec<PersonId> {
+        let mut clusters = Vec::with_capacity(1);
+        if let Who::Person(person) = who {
+            clusters.push(*person);
         }
         let is_deal =
             event.stage.is_purchase() || matches!(event.stage, Stage::Opportunity | Stage::Refund | Stage::Lost);
         if let Some(subject) = event.subject.as_ref().filter(|_| is_deal) {
             clusters.extend(self.people.of_subject(subject));
+            clusters.sort_unstable();
+            clusters.dedup();
         }
-        clusters.into_iter().collect()
+        clusters
     }
 
-    /// When the people of an event first entered each stage; its own deal says when it became an opportunity.
-    pub(super) fn milestones_of(&self, event: &StageEvent) -> Milestones {
+    /// When the clusters of an event first entered each stage; its own deal says when it became an opportunity.
+    fn milestones_of(&self, event: &StageEvent, clusters: &[PersonId]) -> Milestones {
         let mut all = Milestones::default();
-        for cluster in self.clusters_of(event) {
-            let Some(own) = self.milestones.get(&cluster) else { continue };
+        for cluster in clusters {
+            let Some(own) = self.milestones.get(cluster) else { continue };
             all.lead = earlier(all.lead, own.lead);
             all.opportunity = earlier(all.opportunity, own.opportunity);
             all.customer = earlier(all.customer, own.customer);
@@ -147,8 +163,8 @@ impl Facts {
         self.deals.get(deal).is_some_and(|(_, first)| *first == event.id)
     }
 
-    fn note_milestones(&mut self) {
-        for event in &self.events {
+    fn note_milestones(&mut self, owners: &[Who]) {
+        for (event, who) in self.events.iter().zip(owners) {
             let at = Some(event.occurred_at);
             if event.stage == Stage::Opportunity
                 && let Some(subject) = &event.subject
@@ -156,11 +172,11 @@ impl Facts {
                 // Events come in their order, so the first is the earliest.
                 self.deals.entry(subject.clone()).or_insert((event.occurred_at, event.id));
             }
-            let Who::Person(person) = self.direct_owner(event) else { continue };
+            let Who::Person(person) = who else { continue };
             if let Some(answer) = &event.self_reported {
-                self.answers.entry(person).or_default().push((event.occurred_at, answer.clone()));
+                self.answers.entry(*person).or_default().push((event.occurred_at, answer.clone()));
             }
-            let own = self.milestones.entry(person).or_default();
+            let own = self.milestones.entry(*person).or_default();
             match event.stage {
                 Stage::Lead => own.lead = earlier(own.lead, at),
                 Stage::Opportunity => own.opportunity = earlier(own.opportunity, at),

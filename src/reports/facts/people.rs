@@ -15,8 +15,7 @@ pub fn people(conn: &mut Conn, moments: &Moments) -> Result<People, StoreError> 
         _ => None,
     };
     let clicks: Vec<TouchId> = facts.iter().filter_map(|(_, fact)| click(fact)).collect();
-    let known = touches::by_ids(conn, &clicks, moments)?;
-    let browser_of: HashMap<TouchId, VisitorId> = known.into_iter().filter_map(|t| Some((t.id, t.visitor?))).collect();
+    let browser_of: HashMap<TouchId, VisitorId> = touches::browsers_of(conn, &clicks, moments)?.into_iter().collect();
     let mut told = Vec::with_capacity(facts.len());
     for (at, fact) in facts {
         let browser = match &fact {

@@ -39,8 +39,7 @@ pub(super) static KIND: Kind = Kind {
 /// cohort clock, a comparison.
 pub fn run(conn: &mut Conn, parameters: &Parameters, options: &Options) -> Result<Document, ReportError> {
     check(parameters)?;
-    let horizon = ledger::horizon(conn)?;
-    let as_of = parameters.as_of.map_or(horizon, |a| a.min(horizon));
+    let as_of = ledger::as_of(conn, parameters.as_of)?;
     let parameters = &Parameters { as_of: Some(as_of), ..parameters.clone() };
     let facts = Facts::load(conn, &Moments::all(as_of))?;
     let mut places = Places::new(parameters, &facts.labels)?;

@@ -9,11 +9,12 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::super::ReportError;
 use super::super::credits::{self, Credit, Measure, Sink, spot_of};
-use super::super::facts::{Eligibility, Facts, Journeys, tie_of};
+use super::super::facts::{Eligibility, Facts, Journeys};
 use super::super::parameters::{LookBack, Parameters};
 use super::super::places::{PlaceId, Places};
 use crate::domain::attribution::Choice;
-use crate::domain::ids::{PersonId, VisitorId};
+use crate::domain::attribution::journey::by_tie;
+use crate::domain::ids::{PersonId, TouchId, VisitorId};
 use crate::domain::named_enum::named_enum;
 use crate::domain::stage::{Stage, StageEvent};
 use crate::domain::time::{DAY_MS, UtcMillis};
@@ -131,6 +132,10 @@ struct Nulls<'n> {
     stops: Vec<Stop>,
 }
 
+fn tie_of(touch: &Touch) -> (&str, TouchId) {
+    (touch.external_id.as_deref().unwrap_or_default(), touch.id)
+}
+
 impl<'n> Nulls<'n> {
     fn new(facts: &'n Facts, parameters: &'n Parameters, goals: &[Goal], sink: &'n mut dyn PathSink) -> Self {
         let missed = |goal: &Goal| {
@@ -194,7 +199,7 @@ impl<'n> Nulls<'n> {
     }
 
     fn browser(&mut self, places: &mut Places<'_>, path: &mut Vec<Touch>) -> Result<(), ReportError> {
-        path.sort_by(|a, b| a.occurred_at.cmp(&b.occurred_at).then_with(|| (tie_of(a), a.id).cmp(&(tie_of(b), b.id))));
+        path.sort_by(|a, b| a.occurred_at.cmp(&b.occurred_at).then_with(|| by_tie(tie_of(a), tie_of(b))));
         self.path(places, path.iter(), None)?;
         path.clear();
         Ok(())

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
+use uuid::Uuid;
 
 use super::{DeviceId, Key, Touch, class_of, classes, kind_of};
 use crate::domain::ids::{CampaignId, ChannelId, LinkId, TouchId, VisitorId};
@@ -49,41 +50,57 @@ impl Loaded {
 
 /// Touches by id that a report sees, with the classes that it sees, sorted by id.
 pub fn by_ids(conn: &mut Conn, ids: &[TouchId], moments: &Moments) -> Result<Vec<Touch>, StoreError> {
-    load(conn, ids.iter().map(|i| Key::of(i.0)), false, moments)
+    load(conn, &in_order(ids.iter().map(|i| i.0)), false, moments)
 }
 
 /// Touches of browsers that a report sees, with the classes that it sees, in no order.
 pub fn by_visitors(conn: &mut Conn, visitors: &[VisitorId], moments: &Moments) -> Result<Vec<Touch>, StoreError> {
-    load(conn, visitors.iter().map(|v| Key::of(v.0)), true, moments)
+    load(conn, &in_order(visitors.iter().map(|v| v.0)), true, moments)
 }
 
-fn load(
+/// The browsers of touches by id, of those that a report sees and that have one.
+pub fn browsers_of(
     conn: &mut Conn,
-    keys: impl Iterator<Item = Key>,
-    by_visitor: bool,
+    ids: &[TouchId],
     moments: &Moments,
-) -> Result<Vec<Touch>, StoreError> {
+) -> Result<Vec<(TouchId, VisitorId)>, StoreError> {
     use touches as t;
-    // Keys begin with their time, so neighbours of the list are neighbours in the index.
-    let mut keys: Vec<Key> = keys.collect();
+    let mut found = Vec::with_capacity(ids.len());
+    for chunk in in_order(ids.iter().map(|i| i.0)).chunks(ROWS_PER_STATEMENT) {
+        let rows: Vec<(Key, Option<Key>)> = on!(conn, c => t::table
+            .filter(t::id.eq_any(chunk.iter().map(|k| &k.0[..]))).filter(t::visitor_id.is_not_null())
+            .filter(t::recorded_at.le(moments.touches.0))
+            .filter(t::voided_at.is_null().or(t::voided_at.gt(moments.voids.0)))
+            .select((t::id, t::visitor_id)).load(c))?;
+        found.extend(rows.into_iter().filter_map(|(id, visitor)| Some((TouchId(id.id()), VisitorId(visitor?.id())))));
+    }
+    Ok(found)
+}
+
+/// Keys begin with their time, so neighbours of a sorted list are neighbours in the index.
+fn in_order(ids: impl Iterator<Item = Uuid>) -> Vec<Key> {
+    let mut keys: Vec<Key> = ids.map(Key::of).collect();
     keys.sort_unstable();
     keys.dedup();
-    let mut found = Vec::with_capacity(keys.len());
+    keys
+}
+
+fn load(conn: &mut Conn, keys: &[Key], by_visitor: bool, moments: &Moments) -> Result<Vec<Touch>, StoreError> {
+    use touches as t;
+    let mut found: Vec<Loaded> = Vec::with_capacity(keys.len());
     for chunk in keys.chunks(ROWS_PER_STATEMENT) {
         let keys = chunk.iter().map(|k| &k.0[..]);
-        let mut rows: Vec<Loaded> = on!(conn, c => {
+        let rows: Vec<Loaded> = on!(conn, c => {
             let mut query = t::table.into_boxed().select(Loaded::as_select());
             query = if by_visitor { query.filter(t::visitor_id.eq_any(keys)) } else { query.filter(t::id.eq_any(keys)) };
             query.filter(t::recorded_at.le(moments.touches.0))
                 .filter(t::voided_at.is_null().or(t::voided_at.gt(moments.voids.0))).load(c)
         })?;
-        if !by_visitor {
-            rows.sort_unstable_by_key(|r| r.id);
-        }
-        let later = classes::of_touches(conn, rows.iter().map(|r| r.id), moments.classes)?;
-        for row in rows {
-            found.push(row.into_touch(&later)?);
-        }
+        found.extend(rows);
     }
-    Ok(found)
+    if !by_visitor {
+        found.sort_unstable_by_key(|r| r.id);
+    }
+    let later = classes::of_touches(conn, found.iter().map(|r| r.id), moments.classes)?;
+    found.into_iter().map(|row| row.into_touch(&later)).collect()
 }
