@@ -71,10 +71,13 @@ impl Settings {
     }
 }
 
-/// Something to measure: it answers how many rows it found.
+/// Does something on a connection, and answers how many rows it found.
+type Run = Box<dyn Fn(&mut Conn) -> Result<u64, StoreError>>;
+
+/// Something to measure.
 struct Contender {
     name: &'static str,
-    run: Box<dyn Fn(&mut Conn) -> Result<u64, StoreError>>,
+    run: Run,
 }
 
 fn contenders() -> Outcome<Vec<Contender>> {
@@ -88,7 +91,7 @@ fn contenders() -> Outcome<Vec<Contender>> {
         parameters.compare = compare.to_vec();
         Ok(parameters)
     };
-    let report = |parameters: Parameters| -> Box<dyn Fn(&mut Conn) -> Result<u64, StoreError>> {
+    let report = |parameters: Parameters| -> Run {
         Box::new(move |conn| {
             let report = cost_per_lead::run(conn, &parameters).map_err(|e| StoreError::Other(e.to_string()))?;
             Ok(report.rows.len() as u64)

@@ -151,6 +151,11 @@ mod tests {
         sort_touches(&mut long);
         let ids = |list: &[JourneyTouch]| list.iter().map(|t| t.id.0.as_u128()).collect::<Vec<_>>();
         assert_eq!(ids(&short), ids(&long));
+        for (i, one) in short.iter().enumerate() {
+            for (j, other) in short.iter().enumerate() {
+                assert_eq!(one.in_order(other), i.cmp(&j), "{one:?} and {other:?}");
+            }
+        }
         assert_eq!(ids(&short), [1, 7, 2, 31 << 64, u128::MAX - 1, 3]);
     }
 }

@@ -35,7 +35,7 @@ impl Clusters {
             .filter(|(_, key, holders)| key.is_strong() && holders.len() > 1)
             .map(|(_, key, holders)| (key, holders))
             .collect();
-        shared.sort_by(|(a, _), (b, _)| a.cmp(b));
+        shared.sort_by_key(|(key, _)| *key);
         let mut over_shared = Vec::new();
         for (key, holders) in shared {
             // A form that knows an address alone is no further person of it.
