@@ -226,7 +226,16 @@ fn add_leads(db: &Db, conversions: &[Conversion], dice: &mut Dice) -> Outcome<()
 }
 
 fn draft(event_id: &str, stage: Stage, occurred_at: UtcMillis, keys: Vec<JoinKey>) -> StageEventDraft {
-    StageEventDraft { event_id: event_id.into(), stage, occurred_at, keys, subject: None, parent: None, value: None }
+    StageEventDraft {
+        event_id: event_id.into(),
+        stage,
+        occurred_at,
+        keys,
+        subject: None,
+        parent: None,
+        value: None,
+        self_reported: None,
+    }
 }
 
 fn store(conn: &mut Conn, draft: &StageEventDraft, teller: &Teller, recording: &Recording) -> Result<(), StoreError> {
