@@ -14,7 +14,7 @@ use super::{Parameters, ReportError};
 use crate::domain::calendar::{Grain, piece_of};
 use crate::domain::money::ratio4;
 use crate::domain::time::{DAY_MS, UtcMillis};
-use crate::store::{Conn, Moments};
+use crate::store::{Conn, Moments, ledger};
 
 /// The report of cohorts.
 pub(super) static KIND: Kind = Kind {
@@ -30,22 +30,22 @@ const AGES: &[i64] = &[0, 1, 3, 7, 14, 30, 60, 90, 180, 365];
 
 fn run(conn: &mut Conn, asked: &Parameters, _more: &HashMap<String, String>) -> Result<Document, ReportError> {
     let first_model = asked.models.first().cloned().into_iter().collect();
+    let as_of = ledger::as_of(conn, asked.as_of)?;
     let parameters = Parameters {
         by: vec![Dimension::Month],
         models: first_model,
         clock: ReportClock::Cohort,
         compare: Vec::new(),
+        as_of: Some(as_of),
         ..asked.clone()
     };
-    let report = cost_per_lead::run(conn, &parameters)?;
-    let parameters = report.parameters.clone();
-    let as_of = parameters.as_of.unwrap_or(UtcMillis(0));
     let facts = Facts::load(conn, &Moments::all(as_of))?;
+    let report = cost_per_lead::run_on(conn, &facts, &parameters)?;
     let mut curves = Curves { parameters: &parameters, by_month: BTreeMap::new() };
     let mut places = Places::new(&parameters, &facts.labels)?;
     credits::walk(conn, &facts, &mut places, &parameters, &mut curves)?;
-    let lags = cost_per_lead::lags(conn, &facts, &parameters)?.into_iter().next().unwrap_or_default();
-    let sheets = vec![months(&report, &curves, as_of), lag_curve(&lags)];
+    let lag_curve = report.lags.first().map(lag_curve);
+    let sheets = std::iter::once(months(&report, &curves, as_of)).chain(lag_curve).collect();
     let notes = vec![
         "A lead counts in the month of the touch that is credited for it, with that month's costs; a lead without a \
          touch counts in its own month."

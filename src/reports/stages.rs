@@ -13,7 +13,7 @@ use crate::domain::money::ratio4;
 use crate::domain::stage::{Stage, StageEvent};
 use crate::domain::statistics::{Confidence, proportion};
 use crate::domain::time::UtcMillis;
-use crate::store::{Conn, Moments};
+use crate::store::{Conn, Moments, ledger};
 
 /// The report of the stages.
 pub(super) static KIND: Kind = Kind {
@@ -34,11 +34,11 @@ const FUNNEL: &[(Measure, &str, [&str; 3])] = &[
 ];
 
 fn run(conn: &mut Conn, asked: &Parameters, _more: &HashMap<String, String>) -> Result<Document, ReportError> {
-    let parameters = Parameters { clock: ReportClock::Period, compare: Vec::new(), ..asked.clone() };
-    let report = cost_per_lead::run(conn, &parameters)?;
-    let parameters = report.parameters.clone();
-    let as_of = parameters.as_of.unwrap_or(UtcMillis(0));
+    let as_of = ledger::as_of(conn, asked.as_of)?;
+    let parameters =
+        Parameters { clock: ReportClock::Period, compare: Vec::new(), as_of: Some(as_of), ..asked.clone() };
     let facts = Facts::load(conn, &Moments::all(as_of))?;
+    let report = cost_per_lead::run_on(conn, &facts, &parameters)?;
     let entries = entries(&facts);
     let mut sheets = vec![funnel(&parameters, report.totals.leading(), &entries)];
     sheets.push(by_row(&report));

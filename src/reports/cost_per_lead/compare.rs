@@ -96,7 +96,7 @@ fn days(range: DayRange) -> u64 {
 fn of_leads(now: &Figures, then: &Figures, (days_now, days_then): (u64, u64)) -> Option<Changed> {
     let rate = |f: &Figures, days: u64| i128::from(f.get(Measure::Leads)) * i128::from(days);
     let ratio = ratio4(rate(now, days_then), rate(then, days_now));
-    changed((now, days_now), (then, days_then), ratio, |low, high| Some((low, high)))
+    changed((now, days_now), (then, days_then), ratio, |low, high| (low, high))
 }
 
 /// Cost for each lead: what is tested is leads for each minor unit, and cost per lead is its inverse.
@@ -105,7 +105,7 @@ fn of_cpl(now: &Figures, then: &Figures) -> Option<Changed> {
     let leads = |f: &Figures| i128::from(f.get(Measure::Leads));
     let ratio = ratio4(i128::from(now.cost_minor) * leads(then), (i128::from(then.cost_minor) * leads(now)).max(0));
     changed((now, spend(now)?), (then, spend(then)?), ratio, |low, high| {
-        Some((high.map_or(0.0, inverse), (low > 0.0).then(|| inverse(low))))
+        (high.map_or(0.0, inverse), (low > 0.0).then(|| inverse(low)))
     })
 }
 
@@ -118,7 +118,7 @@ fn changed(
     (now, exposure_now): (&Figures, u64),
     (then, exposure_then): (&Figures, u64),
     ratio: Option<String>,
-    limits: impl Fn(f64, Option<f64>) -> Option<(f64, Option<f64>)>,
+    limits: impl Fn(f64, Option<f64>) -> (f64, Option<f64>),
 ) -> Option<Changed> {
     if now.aggregate.is_some() {
         return None;
@@ -129,7 +129,7 @@ fn changed(
         &Period { credits: then.leads, exposure: exposure_then },
         sure,
     )?;
-    let (low, high) = limits(found.ratio.interval.low, found.ratio.interval.high)?;
+    let (low, high) = limits(found.ratio.interval.low, found.ratio.interval.high);
     let count = u64::try_from(then.get(Measure::Leads)).ok()?.div_ceil(ONE_MICRO.unsigned_abs());
     let floor = noise_floor(Observation { count, exposure: exposure_then }, exposure_now, sure);
     Some(Changed {

@@ -22,7 +22,7 @@ use crate::store::Conn;
 const CREDITS_MIN: usize = 30;
 
 /// The lags of one model's lead credits.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::reports) struct Lags {
     /// Credit by lag in milliseconds.
     by_lag: BTreeMap<i64, i128>,
@@ -61,11 +61,7 @@ impl Sink for Collector {
 }
 
 /// The lags of every model, from all leads that the facts hold.
-pub(in crate::reports) fn lags(
-    conn: &mut Conn,
-    facts: &Facts,
-    parameters: &Parameters,
-) -> Result<Vec<Lags>, ReportError> {
+fn lags(conn: &mut Conn, facts: &Facts, parameters: &Parameters) -> Result<Vec<Lags>, ReportError> {
     let zone = &parameters.zone;
     let first = facts.events.first().map_or(parameters.range.from, |e| zone.day_of(e.occurred_at));
     let last = facts.events.last().map_or(parameters.range.to, |e| zone.day_of(e.occurred_at));
@@ -87,13 +83,13 @@ pub(in crate::reports) fn lags(
     Ok(collector.by_model)
 }
 
-/// Fills in the maturity of every row.
+/// Fills in the maturity of every row; answers the lags that it is of.
 pub(super) fn add(
     conn: &mut Conn,
     facts: &Facts,
     parameters: &Parameters,
     filled: &mut Filled,
-) -> Result<(), ReportError> {
+) -> Result<Vec<Lags>, ReportError> {
     let lags = lags(conn, facts, parameters)?;
     let days_of = days_by_piece(parameters);
     let as_of = facts.moments.events;
@@ -110,7 +106,7 @@ pub(super) fn add(
     for (figures, lags) in filled.totals.iter_mut().zip(&lags) {
         figures.maturity = mean(lags, parameters, &all, as_of);
     }
-    Ok(())
+    Ok(lags)
 }
 
 fn days_by_piece(parameters: &Parameters) -> HashMap<Vec<Part>, Vec<Day>> {

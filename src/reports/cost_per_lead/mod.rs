@@ -16,7 +16,7 @@ pub use aggregate::{PathCounts, PathModel};
 pub use columns::{COLUMNS, Column, Unit, grouped};
 pub use compare::{Changed, Compared};
 pub use figures::{Aggregate, Figures, Ratio};
-pub(super) use maturity::{Lags, lags};
+pub(super) use maturity::Lags;
 pub(super) use table::{Filled, fill};
 
 use std::collections::BTreeMap;
@@ -53,6 +53,8 @@ pub struct Report {
     pub totals: Row,
     /// What the aggregate models among those asked for were computed from.
     pub path_models: Vec<PathModel>,
+    /// How late the credit of each model comes in; of cohorts alone.
+    pub(super) lags: Vec<Lags>,
     /// What a reader must know about these figures.
     pub notes: Vec<String>,
 }
@@ -60,17 +62,18 @@ pub struct Report {
 /// Computes the report. Call it inside one snapshot ([`crate::store::Db::read`]).
 pub fn run(conn: &mut Conn, parameters: &Parameters) -> Result<Report, ReportError> {
     let as_of = ledger::as_of(conn, parameters.as_of)?;
-    run_at(conn, &Parameters { as_of: Some(as_of), ..parameters.clone() }, &Moments::all(as_of))
+    let facts = Facts::load(conn, &Moments::all(as_of))?;
+    run_on(conn, &facts, &Parameters { as_of: Some(as_of), ..parameters.clone() })
 }
 
-/// Computes the report as it stood with each kind of fact up to a moment of its own.
-pub(super) fn run_at(conn: &mut Conn, parameters: &Parameters, moments: &Moments) -> Result<Report, ReportError> {
-    let facts = Facts::load(conn, moments)?;
-    let mut filled = fill(conn, &facts, parameters)?;
-    if parameters.clock == ReportClock::Cohort {
-        maturity::add(conn, &facts, parameters, &mut filled)?;
-    }
-    let others = compare::fill_all(conn, &facts, parameters)?;
+/// Computes the report of facts that are loaded; the parameters must name their `as_of`.
+pub(super) fn run_on(conn: &mut Conn, facts: &Facts, parameters: &Parameters) -> Result<Report, ReportError> {
+    let mut filled = fill(conn, facts, parameters)?;
+    let lags = match parameters.clock {
+        ReportClock::Period => Vec::new(),
+        ReportClock::Cohort => maturity::add(conn, facts, parameters, &mut filled)?,
+    };
+    let others = compare::fill_all(conn, facts, parameters)?;
     let mut keys: BTreeMap<RowKey, Vec<Figures>> = filled.rows;
     for key in others.iter().flat_map(|(_, _, other)| other.rows.keys()) {
         // What was there and is gone is a change, too.
@@ -78,7 +81,7 @@ pub(super) fn run_at(conn: &mut Conn, parameters: &Parameters, moments: &Moments
     }
     let rows = keys.into_iter().map(|(key, figures)| {
         let compared = compare::with(parameters, &figures, &others, |other| other.rows.get(&key));
-        Row { name: name_of(&facts, parameters, &key), key, figures, compared }
+        Row { name: name_of(facts, parameters, &key), key, figures, compared }
     });
     let mut rows: Vec<Row> = rows.collect();
     let compared = compare::with(parameters, &filled.totals, &others, |other| Some(&other.totals));
@@ -89,7 +92,7 @@ pub(super) fn run_at(conn: &mut Conn, parameters: &Parameters, moments: &Moments
         notes.extend(other.notes.iter().map(|note| format!("{} to {}: {note}", range.from, range.to)));
     }
     notes.extend(compare::adjust(&mut rows, parameters));
-    Ok(Report { parameters: parameters.clone(), rows, totals, path_models: filled.path_models, notes })
+    Ok(Report { parameters: parameters.clone(), rows, totals, path_models: filled.path_models, lags, notes })
 }
 
 /// A row with nothing in it.
@@ -103,7 +106,8 @@ fn aggregate_notes(parameters: &Parameters) -> Vec<String> {
     let aggregate = parameters.models.iter().filter(|c| matches!(c.model().method, Method::Paths(_)));
     let note = |choice: &Choice| {
         format!(
-            "{choice} has no touch evidence: it shares out all leads at once, and its evidence is the table of the              model, the transitions of a chain or the coalitions of a game. Its leads are estimates without limits,              and it divides no money."
+            "{choice} has no touch evidence: it shares out all leads at once. Its leads are estimates without limits, and \
+             it divides no money."
         )
     };
     aggregate.map(note).collect()
