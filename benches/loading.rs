@@ -8,6 +8,9 @@
 //! The clicks: 10,000 links of which few take most, 12 channels, visitors of which a third come back, 2,000 user
 //! agents, one click in seven by a program, one touch in ten a landing, 110,000 a day.
 
+#[path = "dice.rs"]
+mod dice;
+
 use std::borrow::Cow;
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,6 +31,8 @@ use headwater::store::labels::{Author, Similar, create_campaign, create_channel}
 use headwater::store::{Conn, Db, DbOptions, StoreError, links, rollups};
 use headwater::tracking::classify::{ClassificationSettings, Classifier};
 use headwater::tracking::writer::TouchSink;
+
+use dice::Dice;
 
 const LINKS: u64 = 10_000;
 const AGENTS: u64 = 2_000;
@@ -67,34 +72,6 @@ impl Settings {
             }
         }
         Ok(settings)
-    }
-}
-
-/// `SplitMix64`: small, seeded, the same on every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.roll() % n
-    }
-
-    /// Few take most: the square of a fraction.
-    fn skewed(&mut self, n: u64) -> u64 {
-        let unit = self.below(1 << 16);
-        (unit * unit * n) >> 32
-    }
-
-    fn bytes(&mut self) -> [u8; 10] {
-        let (a, b) = (self.roll().to_be_bytes(), self.roll().to_be_bytes());
-        [a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], b[0], b[1]]
     }
 }
 

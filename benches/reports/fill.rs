@@ -23,6 +23,7 @@ use headwater::tracking::classify::{ClassificationSettings, Classifier};
 use headwater::tracking::writer::TouchSink;
 
 use super::Outcome;
+use super::dice::Dice;
 
 /// Days of traffic.
 pub(super) const DAYS: i64 = 90;
@@ -34,36 +35,9 @@ const AGENTS: u64 = 2_000;
 const BATCH: usize = 10_000;
 const LEADS_PER_TRANSACTION: usize = 5_000;
 
-/// `SplitMix64`: small, seeded, the same on every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.roll() % n
-    }
-
-    /// Few take most: the square of a fraction.
-    fn skewed(&mut self, n: u64) -> u64 {
-        let unit = self.below(1 << 16);
-        (unit * unit * n) >> 32
-    }
-
-    fn up_to(&mut self, ms: i64) -> i64 {
-        self.below(ms.unsigned_abs()).cast_signed()
-    }
-
-    fn bytes(&mut self) -> [u8; 10] {
-        let (a, b) = (self.roll().to_be_bytes(), self.roll().to_be_bytes());
-        [a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], b[0], b[1]]
-    }
+/// A whole number from 0 to below `limit`.
+fn up_to(dice: &mut Dice, limit: i64) -> i64 {
+    dice.below(limit.unsigned_abs()).cast_signed()
 }
 
 /// Who becomes a lead, and when.
@@ -140,7 +114,7 @@ impl Traffic {
         let user_agent = if is_bot { "Googlebot/2.1 (+http://www.google.com/bot.html)" } else { &self.agents[agent] };
         let id = TouchId::new(at, self.dice.bytes());
         if self.lead_is_due() && !is_bot && self.chosen.insert(visitor) {
-            let at = at.plus_ms(self.dice.up_to(3 * DAY_MS));
+            let at = at.plus_ms(up_to(&mut self.dice, 3 * DAY_MS));
             self.conversions.push(Conversion { visitor, at, click: id });
         }
         TouchRecord {
@@ -212,10 +186,10 @@ fn add_leads(db: &Db, conversions: &[Conversion], dice: &mut Dice) -> Outcome<()
                 let lead = draft(&format!("lead-{n}"), Stage::Lead, conversion.at, vec![email.clone(), weak]);
                 store(conn, &lead, &teller, &recording)?;
                 if dice.below(10) < 3 {
-                    let at = conversion.at.plus_ms(dice.up_to(5 * DAY_MS));
+                    let at = conversion.at.plus_ms(up_to(dice, 5 * DAY_MS));
                     let mut sale = draft(&format!("sale-{n}"), Stage::Customer, at, vec![email]);
                     sale.subject = Some(Subject::parse(&format!("order:{n}"))?);
-                    sale.value = Some(Money { minor: 1_000 + dice.up_to(100_000), currency: "EUR".parse()? });
+                    sale.value = Some(Money { minor: 1_000 + up_to(dice, 100_000), currency: "EUR".parse()? });
                     store(conn, &sale, &teller, &recording)?;
                 }
             }
@@ -288,7 +262,7 @@ fn add_costs(conn: &mut Conn, author: &Author) -> Result<(), StoreError> {
                 post: None,
                 link: None,
                 kind: CostKind::Media,
-                amount: Money { minor: 1_000 + dice.up_to(50_000), currency: "EUR".parse()? },
+                amount: Money { minor: 1_000 + up_to(&mut dice, 50_000), currency: "EUR".parse()? },
                 source: Source::parse("ads")?,
                 document: None,
             });

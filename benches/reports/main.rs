@@ -21,6 +21,8 @@
 
 #![expect(clippy::float_arithmetic, reason = "figures for people, of no money")]
 
+#[path = "../dice.rs"]
+mod dice;
 mod fill;
 mod join;
 

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::evidence::{
     DemoData, click, column, pairs, parameters, report, sheet, store, tell, text, time, visitor, whole,
 };
+use crate::support::dice::Dice;
 use crate::support::{Backend, TestApp};
 
 fn horizon(app: &TestApp) -> UtcMillis {
@@ -265,23 +266,6 @@ fn check(db: &Db, query: &str, from: UtcMillis, to: UtcMillis) {
         }
     }
     assert!(seen > 0 || rows.rows.iter().all(|row| whole(&row[asked.by.len() + 5]) == 0), "{query}: rows are compared");
-}
-
-/// `SplitMix64`: a failing seed fails again.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % n
-    }
-
-    fn of<T: Copy>(&mut self, list: &[T]) -> T {
-        list[usize::try_from(self.below(u64::try_from(list.len()).expect("small"))).expect("small")]
-    }
 }
 
 /// Facts of every kind, in any order, recorded late.

@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 
 use crate::support::TestApp;
 use crate::support::client::BROWSER;
+use crate::support::dice::Dice;
 
 const HOUR: i64 = 3_600_000;
 const PERIOD: &str = "from=2026-02-25&to=2026-03-20";
@@ -34,23 +35,6 @@ const PERIOD: &str = "from=2026-02-25&to=2026-03-20";
 /// The days of [`PERIOD`]; a clock of the United States is changed on one of them.
 fn period() -> DayRange {
     DayRange::new("2026-02-25".parse().expect("day"), "2026-03-20".parse().expect("day")).expect("range")
-}
-
-/// `SplitMix64`: a failing seed fails again.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % n
-    }
-
-    fn ms(&mut self, from: i64, to: i64) -> i64 {
-        from + i64::try_from(self.below((to - from).unsigned_abs())).expect("small")
-    }
 }
 
 fn sink(app: &TestApp) -> StoreSink {
