@@ -18,6 +18,7 @@ pub mod link;
 pub mod money;
 pub(crate) mod named_enum;
 pub mod person;
+pub mod platform;
 pub mod slug;
 pub mod stage;
 pub mod statistics;

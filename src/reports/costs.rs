@@ -50,6 +50,8 @@ pub enum CostRule {
     NoClicks,
     /// The cost names nothing.
     Shared,
+    /// Its platform's campaign is mapped to no channel yet.
+    Unmapped,
 }
 
 /// A part of one day's cost.
@@ -85,7 +87,7 @@ pub(super) fn walk(
         for (day, minor) in entry.cost.by_day().filter(|(d, _)| range.contains(*d)) {
             require_currency(parameters, entry.cost.amount.currency, day, "cost")?;
             let start = parameters.zone.day_start(day);
-            let parts = parts_of(&entry.cost, (day, start), minor, places, clicks);
+            let parts = parts_of(&entry, (day, start), minor, places, clicks);
             if parts.iter().map(|p| p.minor).sum::<i64>() != minor {
                 return Err(ReportError::DoesNotAddUp(format!("{} of {day} is not split whole", entry.id)));
             }
@@ -99,13 +101,19 @@ pub(super) fn walk(
 
 /// The day's amounts of one cost by place; they sum to `minor`.
 fn parts_of(
-    cost: &CostDraft,
+    entry: &CostEntry,
     (day, day_start): (Day, UtcMillis),
     minor: i64,
     places: &mut Places<'_>,
     clicks: &Clicks,
 ) -> Vec<CostPart> {
+    let cost = &entry.cost;
     let named = Named::of(cost, day_start, places);
+    if named.is_nothing() && entry.platform.is_some() {
+        // Not shared: it was spent on a channel that nobody has named yet.
+        let parts = places.dimensions().iter().map(|d| Part::Without(d.without())).collect();
+        return vec![CostPart { place: places.numbered(parts), minor, rule: CostRule::Unmapped }];
+    }
     if named.is_nothing() {
         let place = places.nowhere(&Part::Shared);
         return vec![CostPart { place, minor, rule: CostRule::Shared }];
@@ -116,6 +124,7 @@ fn parts_of(
         .iter()
         .map(|d| match (named.says(*d), d.is_of_channel()) {
             (true, _) => Some(places.labels().part_of(&spot, *d, day_start)),
+            (false, true) if entry.platform.is_some() => Some(Part::Without(d.without())),
             (false, true) => Some(Part::Shared),
             (false, false) => None,
         })

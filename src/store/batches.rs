@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use super::labels::Author;
 use super::schema::{batches, cost_entries, identity_facts, stage_events, touches};
-use super::{Conn, StoreError, bytes, costs, ledger, rollups, stored, uuid};
+use super::{Conn, StoreError, bytes, costs, ledger, metrics, rollups, stored, uuid};
 use crate::domain::fault::Fault;
 use crate::domain::ids::BatchId;
 use crate::domain::named_enum::named_enum;
@@ -19,6 +19,8 @@ named_enum!(
         Conversions = "conversions",
         /// Cost entries.
         Costs = "costs",
+        /// Counts of posts and accounts.
+        Metrics = "metrics",
     }
 );
 
@@ -104,6 +106,10 @@ pub fn undo(conn: &mut Conn, id: BatchId, author: &Author) -> Result<Batch, Stor
         );
         return Err(StoreError::refused(Fault::new("batch", "replaced-since", why)));
     }
+    if let Some(later) = metrics::rests_on(conn, id, batch.recorded_at)? {
+        let why = format!("{} has replaced counts of {id}; undo that first", label_of(conn, later)?);
+        return Err(StoreError::refused(Fault::new("batch", "replaced-since", why)));
+    }
     let at = ledger::stamp(conn, author.now)?;
     let key = bytes(id.0);
     macro_rules! void {
@@ -126,7 +132,10 @@ pub fn undo(conn: &mut Conn, id: BatchId, author: &Author) -> Result<Batch, Stor
         BatchKind::Costs => {
             void!(cost_entries);
             costs::restore_replaced(conn, &batch, at)?;
+            // A file of spend tells clicks and impressions, too.
+            metrics::undo(conn, id, batch.recorded_at, at)?;
         }
+        BatchKind::Metrics => metrics::undo(conn, id, batch.recorded_at, at)?,
     }
     on!(conn, c => diesel::update(batches::table.filter(batches::id.eq(&key))).set(batches::voided_at.eq(at.0)).execute(c))?;
     batch.voided_at = Some(at);

@@ -24,6 +24,8 @@ pub mod labels;
 pub mod ledger;
 pub mod link_targets;
 pub mod links;
+pub mod metrics;
+pub mod platforms;
 pub mod rollups;
 pub mod stage_events;
 pub mod touches;

@@ -173,7 +173,7 @@ pub(crate) async fn list_batches(
 
 /// Undoes a batch: its facts are void from now on, and cost entries that it had replaced stand again.
 ///
-/// A batch of costs needs the scope costs:write, others conversions:write.
+/// A batch of costs or metrics needs the scope costs:write, others conversions:write.
 #[utoipa::path(delete, path = "/api/v1/batches/{id}", tag = "costs", params(("id" = String, Path)),
     responses((status = 200, body = BatchView), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub(crate) async fn undo_batch(
@@ -183,7 +183,8 @@ pub(crate) async fn undo_batch(
 ) -> Result<Json<BatchView>, Problem> {
     let id: BatchId = path.parse()?;
     let batch = state.db.read(move |conn| batches::get(conn, id)).await?;
-    caller.require(if batch.kind == BatchKind::Costs { Scope::CostsWrite } else { Scope::ConversionsWrite })?;
+    let is_spend = matches!(batch.kind, BatchKind::Costs | BatchKind::Metrics);
+    caller.require(if is_spend { Scope::CostsWrite } else { Scope::ConversionsWrite })?;
     let batch = state.db.write(move |conn| batches::undo(conn, id, &caller.author)).await?;
     Ok(Json(batch.into()))
 }

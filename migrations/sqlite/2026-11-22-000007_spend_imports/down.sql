@@ -1,0 +1,15 @@
+DROP TABLE import_uploads;
+DROP TABLE import_presets;
+DROP TABLE account_metrics;
+DROP TABLE post_metrics;
+DROP TABLE social_posts;
+ALTER TABLE cost_entries DROP COLUMN platform_campaign_id;
+DROP TABLE platform_revisions;
+DROP TABLE platform_ads;
+DROP TABLE platform_campaigns;
+DROP TABLE platform_accounts;
+DELETE FROM batches WHERE kind = 'metrics';
+ALTER TABLE batches ADD COLUMN kind_checked TEXT NOT NULL DEFAULT 'costs' CHECK (kind_checked IN ('touches', 'conversions', 'costs'));
+UPDATE batches SET kind_checked = kind;
+ALTER TABLE batches DROP COLUMN kind;
+ALTER TABLE batches RENAME COLUMN kind_checked TO kind;
