@@ -71,3 +71,37 @@ pub struct CampaignKey {
     /// The platform's name; empty in a file of whole accounts.
     pub name: String,
 }
+
+/// An address of a post in the form by which two spellings of it are the same: no scheme, no `www.`, no tracking.
+pub fn permalink_key(address: &str) -> String {
+    let address = address.trim();
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let rest = rest.split('#').next().unwrap_or(rest);
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (host, path) = path.split_once('/').unwrap_or((path, ""));
+    let host = host.to_lowercase();
+    let host = ["www.", "m.", "mobile."].iter().find_map(|p| host.strip_prefix(p)).unwrap_or(&host);
+    // Where the query names the post.
+    let kept: Vec<&str> = query
+        .split('&')
+        .filter(|pair| matches!(pair.split('=').next(), Some("v" | "story_fbid" | "id" | "fbid" | "p")))
+        .collect();
+    let path = path.trim_end_matches('/');
+    if kept.is_empty() { format!("{host}/{path}") } else { format!("{host}/{path}?{}", kept.join("&")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_address_are_one() {
+        let key = permalink_key("https://www.tiktok.com/@acme/video/7412?lang=en");
+        assert_eq!(key, permalink_key("http://m.tiktok.com/@acme/video/7412/#top"));
+        assert_ne!(permalink_key("https://youtube.com/watch?v=a"), permalink_key("https://youtube.com/watch?v=b&t=1"));
+        assert_eq!(
+            permalink_key("https://youtube.com/watch?t=1&v=b"),
+            permalink_key("https://www.youtube.com/watch?v=b")
+        );
+    }
+}

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use super::schema::{account_metrics, post_metrics, social_posts};
 use super::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, bytes, fact_id, stored};
 use crate::domain::ids::{BatchId, PlatformAccountId, PlatformCampaignId};
+use crate::domain::platform::permalink_key;
 use crate::domain::time::{Day, DayRange, UtcMillis};
 
 /// A post as its network lists it.
@@ -47,7 +48,8 @@ impl PostKey {
     /// By what it is known again: the id, else the address, else day and title.
     pub fn key(&self) -> String {
         let day = || format!("{} {}", self.published_on.map(|d| d.to_string()).unwrap_or_default(), self.title);
-        self.external_id.clone().or_else(|| self.permalink.clone()).unwrap_or_else(day)
+        let address = || self.permalink.as_deref().map(permalink_key);
+        self.external_id.clone().or_else(address).unwrap_or_else(day)
     }
 }
 
@@ -200,67 +202,52 @@ pub fn account_counts(conn: &mut Conn, range: DayRange, moments: &Moments) -> Re
     Ok(counts)
 }
 
-/// What an import of counts did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Exchanged {
-    /// Counts added.
-    pub added: usize,
-    /// Counts of the same post or day that they replaced.
-    pub replaced: usize,
-    /// Counts that stood already.
+/// What of an import's counts is new.
+#[derive(Debug, Default)]
+pub struct Changes {
+    posts: Vec<(i64, Day, String, i64)>,
+    accounts: Vec<AccountCount>,
+    void_posts: Vec<Vec<u8>>,
+    void_accounts: Vec<Vec<u8>>,
+    /// Counts that stand already.
     pub same: usize,
 }
 
-/// Adds snapshots of posts at a ledger time. One that says what the latest of its post says adds nothing; one of the
-/// same day replaces what it changes.
-pub fn add_snapshots(
-    conn: &mut Conn,
-    snapshots: &[Snapshot],
-    batch: BatchId,
-    at: UtcMillis,
-) -> Result<Exchanged, StoreError> {
+impl Changes {
+    /// Counts that would be added.
+    pub fn added(&self) -> usize {
+        self.posts.len() + self.accounts.len()
+    }
+
+    /// Counts of the same post or day that would be replaced.
+    pub fn replaced(&self) -> usize {
+        self.void_posts.len() + self.void_accounts.len()
+    }
+}
+
+/// What snapshots of posts would change: nothing where the latest of a post says the same; one of the same day replaces
+/// what it changes.
+pub fn compare_snapshots(conn: &mut Conn, snapshots: &[Snapshot], changes: &mut Changes) -> Result<(), StoreError> {
     use post_metrics as t;
-    let latest = latest_posts(conn, &Moments::all(at))?;
-    let mut done = Exchanged::default();
-    let (mut fresh, mut void) = (Vec::new(), Vec::new());
+    let latest = latest_posts(conn, &Moments::all(UtcMillis(i64::MAX)))?;
     for snapshot in snapshots {
         if latest.get(&snapshot.post).is_some_and(|l| l.counts == snapshot.counts) {
-            done.same += snapshot.counts.len();
+            changes.same += snapshot.counts.len();
             continue;
         }
         let day = snapshot.on.to_string();
         let standing: Vec<PostFact> = on!(conn, c => t::table
             .filter(t::social_post_id.eq(snapshot.post)).filter(t::snapshot_on.eq(&day)).filter(t::voided_at.is_null())
             .select(PostFact::as_select()).load(c))?;
-        void.extend(standing.into_iter().map(|f| f.id));
-        fresh.extend(snapshot.counts.iter().map(|(metric, value)| PostFact {
-            id: bytes(fact_id(at)),
-            recorded_at: at.0,
-            voided_at: None,
-            batch_id: bytes(batch.0),
-            social_post_id: snapshot.post,
-            snapshot_on: day.clone(),
-            metric: metric.clone(),
-            value: *value,
-        }));
+        changes.void_posts.extend(standing.into_iter().map(|f| f.id));
+        let fresh = snapshot.counts.iter().map(|(metric, value)| (snapshot.post, snapshot.on, metric.clone(), *value));
+        changes.posts.extend(fresh);
     }
-    (done.added, done.replaced) = (fresh.len(), void.len());
-    for chunk in void.chunks(ROWS_PER_STATEMENT) {
-        on!(conn, c => diesel::update(t::table.filter(t::id.eq_any(chunk))).set(t::voided_at.eq(at.0)).execute(c))?;
-    }
-    for chunk in fresh.chunks(ROWS_PER_STATEMENT) {
-        on!(conn, c => diesel::insert_into(t::table).values(chunk).execute(c))?;
-    }
-    Ok(done)
+    Ok(())
 }
 
-/// Adds counts of accounts at a ledger time; each replaces one of the same account, campaign, day and metric.
-pub fn add_account_counts(
-    conn: &mut Conn,
-    counts: &[AccountCount],
-    batch: BatchId,
-    at: UtcMillis,
-) -> Result<Exchanged, StoreError> {
+/// What counts of accounts would change: each replaces one of the same account, campaign, day and metric.
+pub fn compare_accounts(conn: &mut Conn, counts: &[AccountCount], changes: &mut Changes) -> Result<(), StoreError> {
     use account_metrics as t;
     let mut standing: HashMap<(i64, Option<i64>, String, String), (Vec<u8>, i64)> = HashMap::new();
     let mut accounts: Vec<i64> = counts.iter().map(|c| c.account.0).collect();
@@ -276,39 +263,66 @@ pub fn add_account_counts(
         let entry = |r: AccountFact| ((r.account_id, r.platform_campaign_id, r.day, r.metric), (r.id, r.value));
         standing.extend(rows.into_iter().map(entry));
     }
-    let mut done = Exchanged::default();
-    let (mut fresh, mut void) = (Vec::new(), Vec::new());
     for count in counts {
         let key = (count.account.0, count.campaign.map(|c| c.0), count.day.to_string(), count.metric.clone());
         match standing.remove(&key) {
             Some((_, value)) if value == count.value => {
-                done.same += 1;
+                changes.same += 1;
                 continue;
             }
-            Some((id, _)) => void.push(id),
+            Some((id, _)) => changes.void_accounts.push(id),
             None => {}
         }
-        let (account_id, platform_campaign_id, day, metric) = key;
-        fresh.push(AccountFact {
+        changes.accounts.push(count.clone());
+    }
+    Ok(())
+}
+
+/// Records changes at a ledger time that the caller has taken.
+pub fn record(conn: &mut Conn, changes: &Changes, batch: BatchId, at: UtcMillis) -> Result<(), StoreError> {
+    use {account_metrics as a, post_metrics as p};
+    for chunk in changes.void_posts.chunks(ROWS_PER_STATEMENT) {
+        on!(conn, c => diesel::update(p::table.filter(p::id.eq_any(chunk))).set(p::voided_at.eq(at.0)).execute(c))?;
+    }
+    for chunk in changes.void_accounts.chunks(ROWS_PER_STATEMENT) {
+        on!(conn, c => diesel::update(a::table.filter(a::id.eq_any(chunk))).set(a::voided_at.eq(at.0)).execute(c))?;
+    }
+    let posts: Vec<PostFact> = changes
+        .posts
+        .iter()
+        .map(|(post, on, metric, value)| PostFact {
             id: bytes(fact_id(at)),
             recorded_at: at.0,
             voided_at: None,
             batch_id: bytes(batch.0),
-            account_id,
-            platform_campaign_id,
-            day,
-            metric,
+            social_post_id: *post,
+            snapshot_on: on.to_string(),
+            metric: metric.clone(),
+            value: *value,
+        })
+        .collect();
+    for chunk in posts.chunks(ROWS_PER_STATEMENT) {
+        on!(conn, c => diesel::insert_into(p::table).values(chunk).execute(c))?;
+    }
+    let accounts: Vec<AccountFact> = changes
+        .accounts
+        .iter()
+        .map(|count| AccountFact {
+            id: bytes(fact_id(at)),
+            recorded_at: at.0,
+            voided_at: None,
+            batch_id: bytes(batch.0),
+            account_id: count.account.0,
+            platform_campaign_id: count.campaign.map(|c| c.0),
+            day: count.day.to_string(),
+            metric: count.metric.clone(),
             value: count.value,
-        });
+        })
+        .collect();
+    for chunk in accounts.chunks(ROWS_PER_STATEMENT) {
+        on!(conn, c => diesel::insert_into(a::table).values(chunk).execute(c))?;
     }
-    (done.added, done.replaced) = (fresh.len(), void.len());
-    for chunk in void.chunks(ROWS_PER_STATEMENT) {
-        on!(conn, c => diesel::update(t::table.filter(t::id.eq_any(chunk))).set(t::voided_at.eq(at.0)).execute(c))?;
-    }
-    for chunk in fresh.chunks(ROWS_PER_STATEMENT) {
-        on!(conn, c => diesel::insert_into(t::table).values(chunk).execute(c))?;
-    }
-    Ok(done)
+    Ok(())
 }
 
 /// The ledger time of a later import that has replaced counts of a batch which do not stand again by now.

@@ -29,6 +29,7 @@ pub mod platforms;
 pub mod rollups;
 pub mod stage_events;
 pub mod touches;
+pub mod uploads;
 
 pub use conn::Conn;
 pub use db::{Db, DbOptions};
