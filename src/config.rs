@@ -35,6 +35,8 @@ pub struct Config {
     pub journal: Journal,
     /// `[intake]`
     pub intake: Intake,
+    /// `[imports]`
+    pub imports: Imports,
     /// `[reporting]`
     pub reporting: Reporting,
     /// `[log]`
@@ -175,6 +177,16 @@ pub struct Intake {
     pub body_bytes_max: usize,
     /// Namespace of bare contact ids.
     pub person_namespace: String,
+}
+
+/// Files of spend and counts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Imports {
+    /// The largest file.
+    pub file_bytes_max: usize,
+    /// How long an upload waits.
+    pub keep_minutes: i64,
 }
 
 /// Defaults of reports.

@@ -8,8 +8,10 @@ mod demo;
 mod doctor;
 mod endpoint;
 mod import;
+mod import_export;
 mod key;
 mod link;
+mod platform;
 mod reclassify;
 mod report;
 mod serve;
@@ -86,8 +88,11 @@ enum Command {
     /// Receivers of webhooks
     #[command(subcommand)]
     Endpoint(endpoint::EndpointCommand),
-    /// Import history from CSV files
+    /// Import what platforms export, or files with columns of your own
     Import(import::ImportCommand),
+    /// Accounts and campaigns of ad platforms, and which channels and campaigns of yours they are
+    #[command(subcommand)]
+    Platform(platform::Platform),
     /// Costs: what was spent
     #[command(subcommand)]
     Cost(cost::Cost),
@@ -212,6 +217,7 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Link(command) => link::run(&context, command),
         Command::Endpoint(command) => endpoint::run(&context, command),
         Command::Import(command) => import::run(&context, &command),
+        Command::Platform(command) => platform::run(&context, command),
         Command::Cost(command) => cost::run(&context, command),
         Command::Batch(command) => batch::run(&context, command),
         Command::Report(command) => report::run(&context, command),

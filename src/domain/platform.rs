@@ -90,6 +90,12 @@ pub fn permalink_key(address: &str) -> String {
     if kept.is_empty() { format!("{host}/{path}") } else { format!("{host}/{path}?{}", kept.join("&")) }
 }
 
+/// Whether counts of this metric may be added over posts or days.
+pub fn is_additive(metric: &str) -> bool {
+    let is_new = metric.starts_with("new_");
+    is_new || !["reach", "followers", "viewers", "unique", "subscribers_total"].iter().any(|w| metric.starts_with(w))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +109,19 @@ mod tests {
             permalink_key("https://youtube.com/watch?t=1&v=b"),
             permalink_key("https://www.youtube.com/watch?v=b")
         );
+    }
+
+    #[test]
+    fn reach_and_followers_are_never_summed() {
+        for (metric, additive) in [
+            ("reach", false),
+            ("reach_organic", false),
+            ("followers", false),
+            ("viewers", false),
+            ("new_followers", true),
+            ("views", true),
+        ] {
+            assert_eq!(is_additive(metric), additive, "{metric}");
+        }
     }
 }

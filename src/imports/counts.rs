@@ -13,7 +13,7 @@ use super::recognise::Bound;
 use super::table::{Asked, Looks, RowKind, TotalsRow, day_of, id_of, is_null, line_of, mark_of, order_of, sorted};
 use super::values::Gathered;
 use crate::domain::fault::{Fault, shown};
-use crate::domain::platform::permalink_key;
+use crate::domain::platform::{is_additive, permalink_key};
 use crate::domain::time::Day;
 
 /// Longest title, name or address, in characters.
@@ -78,12 +78,6 @@ impl<T> CountsFile<T> {
     fn new(errors: Vec<RowError>) -> Self {
         Self { items: Vec::new(), rows: 0, totals: Vec::new(), footers: 0, errors, notes: Vec::new() }
     }
-}
-
-/// Whether counts of this metric may be added over posts or days.
-pub fn is_additive(metric: &str) -> bool {
-    let is_new = metric.starts_with("new_");
-    is_new || !["reach", "followers", "viewers", "unique", "subscribers_total"].iter().any(|w| metric.starts_with(w))
 }
 
 /// A network as channels and posts call it.
@@ -386,19 +380,5 @@ mod tests {
         assert_eq!(metric_of("Facebook link clicks"), (Some("facebook".into()), "link_clicks".into()));
         assert_eq!(metric_of("Content interactions"), (None, "interactions".into()));
         assert_eq!(metric_of("Instagram profile visits"), (Some("instagram".into()), "profile_visits".into()));
-    }
-
-    #[test]
-    fn reach_and_followers_are_never_summed() {
-        for (metric, additive) in [
-            ("reach", false),
-            ("reach_organic", false),
-            ("followers", false),
-            ("viewers", false),
-            ("new_followers", true),
-            ("views", true),
-        ] {
-            assert_eq!(is_additive(metric), additive, "{metric}");
-        }
     }
 }

@@ -4,6 +4,7 @@
 pub mod edit_costs;
 pub mod edit_endpoints;
 pub mod edit_links;
+pub mod edit_platforms;
 pub mod import;
 pub mod intake;
 pub mod load_touches;

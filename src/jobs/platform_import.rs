@@ -11,7 +11,7 @@ mod record;
 
 pub use options::Options;
 pub use preview::{AccountView, CampaignView, Preview, SheetView, Vanishing, preview};
-pub use record::{Imported, import};
+pub use record::{Imported, Words, import};
 
 use crate::domain::fault::Fault;
 use crate::imports::platform::{self, PlatformFile};

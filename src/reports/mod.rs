@@ -17,6 +17,7 @@ pub mod evidence;
 mod facts;
 pub mod journey;
 mod labels;
+mod network_metrics;
 pub mod parameters;
 pub mod paths;
 mod places;

@@ -341,6 +341,19 @@ fn reaches_outside(entry: &CostEntry, file: DayRange) -> Fault {
     )
 }
 
+/// What a batch spent, by currency, whether or not it still stands.
+pub fn sums_of(conn: &mut Conn, batch: BatchId) -> Result<Vec<Money>, StoreError> {
+    use cost_entries as t;
+    let rows: Vec<(String, i64)> = on!(conn, c => t::table.filter(t::batch_id.eq(bytes(batch.0)))
+        .select((t::currency, t::amount_minor)).load(c))?;
+    let mut sums: std::collections::BTreeMap<String, i64> = std::collections::BTreeMap::new();
+    for (currency, minor) in rows {
+        let sum = sums.entry(currency).or_default();
+        *sum = sum.saturating_add(minor);
+    }
+    sums.into_iter().map(|(code, minor)| Ok(Money { minor, currency: stored(&code)? })).collect()
+}
+
 /// Voids entries and adds others as one batch, at a ledger time that the caller has taken.
 pub fn exchange(
     conn: &mut Conn,

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{conversions, costs, endpoints, labels, links, people, reports};
+use super::{conversions, costs, endpoints, imports, labels, links, people, reports};
 
 /// The document.
 #[derive(Debug, OpenApi)]
@@ -19,15 +19,19 @@ use super::{conversions, costs, endpoints, labels, links, people, reports};
         conversions::post_conversions, conversions::list_conversions, conversions::void_conversion,
         people::list_people, people::get_person, people::merge, people::unmerge, people::list_shared,
         costs::post_costs, costs::list_costs, costs::list_batches, costs::undo_batch,
+        imports::post_import, imports::list_presets, imports::save_preset, imports::remove_preset,
+        imports::list_platforms, imports::map_account, imports::map_campaign,
         endpoints::list_endpoints, endpoints::create_endpoint, endpoints::set_mapping, endpoints::archive_endpoint,
         endpoints::list_deliveries, endpoints::replay_delivery,
         reports::list_reports, reports::cost_per_lead, reports::sheets, reports::list_models,
+        reports::post_metrics, reports::account_metrics,
     ),
     tags(
         (name = "links", description = "Channels, campaigns, posts and tracked links. Scope links:write; reports:read may list."),
         (name = "conversions", description = "Stage events. Scope conversions:write."),
         (name = "people", description = "Journeys and identity. Scopes reports:read and conversions:write."),
         (name = "costs", description = "What was spent. Scope costs:write."),
+        (name = "imports", description = "Files of ad platforms and social networks. Scope costs:write."),
         (name = "endpoints", description = "Receivers of webhooks and their inbox. Scope endpoints:write."),
         (name = "reports", description = "The figures. Scope reports:read."),
     ),

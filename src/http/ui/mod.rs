@@ -10,12 +10,15 @@ mod conversions;
 mod costs;
 mod endpoints;
 mod forms;
+mod import;
+mod import_map;
 mod keys;
 mod labels;
 mod links;
 mod once;
 mod page;
 mod people;
+mod platforms;
 mod report;
 mod session;
 mod set_up;
@@ -38,12 +41,16 @@ use page::{PageError, PageResult};
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// Bytes of a form: a file of many campaigns asks for each what it is.
+const FORM_BYTES_MAX: usize = 512 << 10;
+
 /// Registers the pages.
 pub(super) fn configure(service: &mut ServiceConfig) {
     service.route("/", web::get().to(root)).service(
         web::scope("/app")
             .wrap(from_fn(with_headers))
             .app_data(query_config())
+            .app_data(web::FormConfig::default().limit(FORM_BYTES_MAX))
             .configure(anonymous)
             .configure(reading)
             .configure(writing)
@@ -79,6 +86,11 @@ fn reading(service: &mut ServiceConfig) {
         .route("/campaigns/{id}", web::get().to(labels::campaign))
         .route("/costs", web::get().to(costs::list))
         .route("/costs/batches/{id}", web::get().to(costs::batch))
+        .route("/import", web::get().to(import::start))
+        .route("/import/done/{batch}", web::get().to(import::done))
+        .route("/import/file/{token}", web::get().to(import::show))
+        .route("/import/file/{token}/columns", web::get().to(import_map::show))
+        .route("/platforms", web::get().to(platforms::list))
         .route("/conversions", web::get().to(conversions::list))
         .route("/people/{id}", web::get().to(people::show))
         .route("/endpoints", web::get().to(endpoints::list))
@@ -99,6 +111,10 @@ fn writing(service: &mut ServiceConfig) {
         .route("/campaigns/{id}/archive", web::post().to(labels::archive_campaign))
         .route("/costs", web::post().to(costs::add))
         .route("/costs/batches/{id}/undo", web::post().to(costs::undo))
+        .route("/import", web::post().to(import::upload))
+        .route("/import/file/{token}", web::post().to(import::act))
+        .route("/import/file/{token}/columns", web::post().to(import_map::save))
+        .route("/platforms/{id}", web::post().to(platforms::map))
         .route("/deliveries/replay", web::post().to(conversions::replay_all))
         .route("/deliveries/{id}/replay", web::post().to(conversions::replay))
         .route("/endpoints", web::post().to(endpoints::create))

@@ -82,6 +82,7 @@ impl Shell {
             ("/app/channels", "Channels", "channels"),
             ("/app/campaigns", "Campaigns", "campaigns"),
             ("/app/costs", "Costs", "costs"),
+            ("/app/import", "Import", "import"),
             ("/app/conversions", "Conversions", "conversions"),
             ("/app/endpoints", "Endpoints", "endpoints"),
             ("/app/keys", "Keys", "keys"),
@@ -103,6 +104,11 @@ fn said(code: &str) -> Option<&'static str> {
         "label-archived" => "Archived: it is no longer offered for new links. Reports keep it.",
         "label-restored" => "It is in use again.",
         "cost-added" => "The cost is stored. Undo it from the list of batches.",
+        "mapping-recorded" => {
+            "The mapping is recorded. Reports from now on follow it; those of an earlier as-of time stay as they were."
+        }
+        "mapping-stands" => "It stood so already; nothing was changed.",
+        "preset-saved" => "The preset is saved. Files with these columns are recognised from now on.",
         "batch-undone" => "The batch is undone. Reports of an earlier as-of time stay as they were.",
         "replayed" => "The delivery was read again; its items are below with their new verdicts.",
         "replayed-all" => "All quarantined deliveries were read again. What is still quarantined needs another remedy.",

@@ -61,14 +61,7 @@ impl FromRequest for Posted {
             let who = signed_in(&request, &state).await?;
             require_own_origin(&request, &state)?;
             let fields = read(form.await)?;
-            if !same_secret(fields.get("csrf"), &who.session.csrf) {
-                return Err(PageError::new(
-                    StatusCode::FORBIDDEN,
-                    "This form is not yours",
-                    "the form does not belong to your session, perhaps because you signed in again since; \
-                     go back, reload the page and send it again. Nothing was stored",
-                ));
-            }
+            require_own_form(fields.get("csrf"), &who)?;
             Ok(Self { who, fields })
         })
     }
@@ -115,8 +108,21 @@ async fn signed_in(request: &HttpRequest, state: &State) -> Result<SignedIn, Pag
     }
 }
 
+/// Refuses a form that does not carry the session's token.
+pub(super) fn require_own_form(csrf: &str, who: &SignedIn) -> Result<(), PageError> {
+    if same_secret(csrf, &who.session.csrf) {
+        return Ok(());
+    }
+    Err(PageError::new(
+        StatusCode::FORBIDDEN,
+        "This form is not yours",
+        "the form does not belong to your session, perhaps because you signed in again since; \
+         go back, reload the page and send it again. Nothing was stored",
+    ))
+}
+
 /// Refuses a form that another site sent. Browsers name the origin on every such post; other clients may not.
-fn require_own_origin(request: &HttpRequest, state: &State) -> Result<(), PageError> {
+pub(super) fn require_own_origin(request: &HttpRequest, state: &State) -> Result<(), PageError> {
     let header = |name| request.headers().get(name).map(|v| v.to_str().unwrap_or(""));
     let Some(origin) = header(ORIGIN) else { return Ok(()) };
     let public = url::Url::parse(&state.config.server.public_url).map(|u| u.origin().ascii_serialization());
