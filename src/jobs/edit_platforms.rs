@@ -115,7 +115,11 @@ pub fn mapping(conn: &mut Conn, channel: Option<&str>, campaign: Option<&str>) -
     if faults.is_empty() { Ok(mapping) } else { Err(StoreError::Refused(faults)) }
 }
 
-/// Corrects the zone of an account's days.
-pub fn set_zone(conn: &mut Conn, id: PlatformAccountId, zone: &Zone) -> Result<(), StoreError> {
-    platforms::set_zone(conn, id, zone)
+/// Corrects the zone of an account's days; answers whether that changed it. Days are labels, so no figure moves.
+pub fn set_zone(conn: &mut Conn, id: PlatformAccountId, zone: &Zone) -> Result<bool, StoreError> {
+    let stands = platforms::accounts(conn)?.iter().any(|a| a.id == id && a.zone == *zone);
+    if !stands {
+        platforms::set_zone(conn, id, zone)?;
+    }
+    Ok(!stands)
 }

@@ -21,7 +21,7 @@ use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::imports::preset;
 use crate::jobs::edit_platforms;
-use crate::jobs::platform_import::{self, AccountView, CampaignView, Options, Preview, Read, Words, own_presets};
+use crate::jobs::platform_import::{self, AccountView, CampaignView, Options, Preview, Read, SheetView, Words, own_presets};
 use crate::secret::{random_token, sha256};
 use crate::store::batches::{self, Batch, BatchKind};
 use crate::store::costs;
@@ -142,11 +142,19 @@ struct FilePage {
     presets: Vec<Choice>,
     channels: Vec<Choice>,
     campaigns: Vec<Choice>,
+    orders: Vec<Choice>,
+    marks: Vec<Choice>,
+    scopes: Vec<Choice>,
     needs_channel: bool,
     can_import: bool,
 }
 
 impl FilePage {
+    /// Whether some sum of the file's own is that of its rows.
+    fn agrees(&self, sheet: &SheetView) -> bool {
+        sheet.totals.iter().any(|t| t.agrees)
+    }
+
     fn asks(&self, field: &str) -> bool {
         self.asks.iter().any(|f| f == field)
     }
@@ -188,6 +196,12 @@ impl FilePage {
         account.campaigns.get(..account.campaigns.len().min(CAMPAIGNS_SHOWN)).unwrap_or(&[])
     }
 }
+
+/// What the page asks, if the file leaves it open.
+const ASKED: &[&str] =
+    &["preset", "currency", "account", "dates", "decimal", "exported_on", "scope", "days", "spread", "accept_difference"];
+/// What may also be said without being asked.
+const OPTIONAL: &[&str] = &["preset", "account", "exported_on"];
 
 /// Campaigns that the page lists; all others are mapped on the page of platforms.
 const CAMPAIGNS_SHOWN: usize = 100;
@@ -291,9 +305,9 @@ async fn file_page(
     };
     let can_import = preview.is_some() && faults.is_empty();
     faults.extend(refused.into_iter().filter(|f| !faults.contains(f)).collect::<Vec<_>>());
-    let mut asks: Vec<String> = faults.iter().map(|f| f.field.clone()).collect();
+    let mut asks: Vec<String> = faults.iter().map(|f| f.field.clone()).filter(|f| ASKED.contains(&f.as_str())).collect();
     // What was said once can be changed.
-    asks.extend(Options::NAMES.iter().filter(|n| fields.is_on(n)).map(|n| (*n).to_owned()));
+    asks.extend(ASKED.iter().filter(|n| !OPTIONAL.contains(n) && fields.is_on(n)).map(|n| (*n).to_owned()));
     let (own, (channels, campaigns)) = state.db.read(|conn| Ok((own_presets(conn)?, label_choices(conn)?))).await?;
     let all = own.iter().chain(preset::built_in()).map(|p| Choice::new(&p.name, &p.title));
     let accounts = preview.iter().flat_map(|p| &p.accounts);
@@ -313,6 +327,12 @@ async fn file_page(
         presets: all.collect(),
         channels,
         campaigns,
+        orders: vec![Choice::new("mdy", "month first (10/31/2026)"), Choice::new("dmy", "day first (31/10/2026)")],
+        marks: vec![Choice::new(".", "1,234.50"), Choice::new(",", "1.234,50")],
+        scopes: vec![
+            Choice::new("account", "vanishes: the file is whole"),
+            Choice::new("campaigns", "stays: the file is an extract"),
+        ],
         needs_channel,
         can_import,
     })

@@ -8,6 +8,7 @@ use super::links::label_choices;
 use super::page::{PageError, PageResult, Shell, faults_of, ok, see, unprocessable};
 use super::session::{Posted, SignedIn};
 use crate::domain::ids::{PlatformAccountId, PlatformCampaignId};
+use crate::domain::time::Zone;
 use crate::http::state::State;
 use crate::jobs::edit_platforms::{self, AccountView};
 use crate::store::platforms::Subject;
@@ -57,6 +58,13 @@ pub(super) async fn map(posted: Posted, state: Data<State>, id: Path<String>) ->
     };
     let (channel, campaign, author) = (fields.some("channel"), fields.some("campaign"), who.author.clone());
     let effect = fields.effect()?;
+    let zone: Option<Zone> = match fields.some("zone").map(|z| z.parse()).transpose() {
+        Ok(zone) => zone,
+        Err(fault) => {
+            let form = Form::refused(Fields::default(), vec![fault]);
+            return unprocessable(&page(&who, &state, form).await?);
+        }
+    };
     let changed = state
         .db
         .write(move |conn| edit_platforms::map(conn, subject, channel.as_deref(), campaign.as_deref(), effect, &author))
