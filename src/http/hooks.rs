@@ -1,5 +1,10 @@
-//! `POST /hooks/{token}`: verified, stored raw, read, answered.
+//! `POST /hooks/{token}`: verified, journaled, answered. No database is asked on the way.
+//!
+//! The answers: 2xx when the delivery is on the disk; 401 without a valid proof, also of an archived endpoint, since
+//! vendors take 404 and 410 as a wish to be left alone; 413 for a body that is too large; 503 with `Retry-After` where it
+//! could be kept nowhere, or where nobody can tell now whether there is such an endpoint.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{Bytes, Data, Path, Payload};
@@ -9,18 +14,32 @@ use serde_json::json;
 use super::metrics::Metrics;
 use super::problem::{Problem, ProblemKind};
 use super::state::State;
-use crate::connectors::verify::{BearerToken, SigningSecret, Verification};
-use crate::domain::fault::Fault;
+use crate::domain::delivery::{Delivery, RequestHead, Sealed};
 use crate::domain::ids::DeliveryId;
 use crate::domain::stage::Source;
-use crate::jobs::intake;
-use crate::secret::SecretKey;
-use crate::store::StoreError;
-use crate::store::deliveries::{self, Delivery, Item, Verdict};
-use crate::store::endpoints::{self, Endpoint, VerificationKind};
+use crate::jobs::endpoint_table::HeldEndpoint;
+use crate::store::{deliveries, fact_id};
+use crate::tracking::journal::{AppendError, Frames};
 
 /// How long a sender may take over its body.
 const BODY_DEADLINE: Duration = Duration::from_secs(15);
+/// Headers that are not kept: proofs and cookies are secrets, and an address belongs to whoever has it (invariant 8).
+const HEADERS_NOT_KEPT: &[&str] = &[
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "x-api-key",
+    "forwarded",
+    "x-forwarded-for",
+    "x-real-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+];
+/// Bytes of all kept headers together.
+const HEADERS_BYTES_MAX: usize = 16_384;
 
 /// Receives a webhook.
 pub(super) async fn receive(
@@ -29,42 +48,35 @@ pub(super) async fn receive(
     state: Data<State>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let token = path.into_inner();
-    let endpoint = state.db.read(move |conn| endpoints::by_token(conn, &token)).await?.ok_or_else(|| {
-        Problem::new(ProblemKind::NotFound, "no endpoint has this address; compare it with the endpoint's page")
-    })?;
+    let held = find(&state, &path.into_inner()).await?;
     let body = read_body(payload, state.config.intake.body_bytes_max).await?;
-    let message_id = verify(&request, &endpoint, &state, &body)?;
-    let id = DeliveryId::new(state.clock.now(), rand::random());
-    let delivery = Delivery {
-        id,
-        endpoint: Some(endpoint.id),
-        received_at: state.clock.now(),
-        message_id,
-        sealed_body: state.secret.seal(&body)?,
-        source: Source::endpoint(endpoint.id).as_str().to_owned(),
-    };
-    let items = store_and_read(&state, delivery, 1).await?;
-    Ok(HttpResponse::Ok().json(answer(id, items.first())))
+    let message_id = verify(&request, &held, &state, &body)?;
+    let delivery = delivery(&request, &held, &state, &body, message_id)?;
+    let id = delivery.id;
+    keep(&state, delivery).await?;
+    Metrics::count(&state.metrics.deliveries_accepted);
+    Ok(HttpResponse::Ok().json(json!({ "delivery": id, "status": "accepted" })))
 }
 
-/// Stores a delivery in one transaction and reads it in a second. Once the first is committed the sender is told yes,
-/// whatever happens to the second: what it leaves pending is read later.
-pub(super) async fn store_and_read(state: &State, delivery: Delivery, items: i64) -> Result<Vec<Item>, StoreError> {
-    let id = delivery.id;
-    state.db.write(move |conn| deliveries::insert(conn, &delivery, items)).await?;
-    let (context, now) = (state.intake(), state.clock.now());
-    match state.db.write(move |conn| intake::read_delivery(conn, &context, id, now)).await {
-        Err(error) if error.is_passing() => {
-            tracing::warn!(delivery.id = %id, error = %error, "a delivery is stored and will be read later");
-            Ok((0..items).map(|item| Item::pending(id, item)).collect())
-        }
-        Err(error) => {
-            tracing::warn!(delivery.id = %id, error = %error, "a delivery is set aside");
-            state.db.write(move |conn| intake::set_aside(conn, id)).await
-        }
-        Ok(read) => Ok(read),
+/// The endpoint of a token, from memory; one that is not held costs a bounded look at the database.
+async fn find(state: &State, token: &str) -> Result<Arc<HeldEndpoint>, Problem> {
+    if let Some(held) = state.endpoints.find(token) {
+        return Ok(held);
     }
+    let now = state.clock.now();
+    if !state.endpoint_misses.is_unknown(token, now) {
+        let endpoints = Arc::clone(&state.endpoints);
+        let has_looked = state.endpoint_misses.look(move || endpoints.refresh().is_ok()).await;
+        if let Some(held) = state.endpoints.find(token) {
+            return Ok(held);
+        }
+        if !has_looked {
+            Metrics::count(&state.metrics.deliveries_unavailable);
+            return Err(Problem::unavailable("nobody can tell now whether there is such an endpoint; send it again"));
+        }
+        state.endpoint_misses.remember(token, now);
+    }
+    Err(Problem::new(ProblemKind::NotFound, "no endpoint has this address; compare it with the endpoint's page"))
 }
 
 /// Reads a body of bounded size in bounded time.
@@ -80,19 +92,8 @@ pub(super) async fn read_body(payload: Payload, limit: usize) -> Result<Bytes, P
     }
 }
 
-fn answer(id: DeliveryId, item: Option<&Item>) -> serde_json::Value {
-    let verdict = item.map_or(Verdict::Pending, |i| i.verdict);
-    json!({
-        "delivery": id,
-        "status": verdict,
-        "duplicate": verdict == Verdict::Duplicate,
-        "event": item.and_then(|i| i.stage_event),
-        "code": item.and_then(|i| i.code.clone()),
-        "detail": item.and_then(|i| i.detail.clone()),
-    })
-}
-
-fn verify(request: &HttpRequest, endpoint: &Endpoint, state: &State, body: &[u8]) -> Result<Option<String>, Problem> {
+fn verify(request: &HttpRequest, held: &HeldEndpoint, state: &State, body: &[u8]) -> Result<Option<String>, Problem> {
+    let endpoint = &held.endpoint;
     let refuse = |why: String| {
         Metrics::count(&state.metrics.deliveries_refused);
         Problem::new(ProblemKind::Unauthenticated, why)
@@ -100,7 +101,12 @@ fn verify(request: &HttpRequest, endpoint: &Endpoint, state: &State, body: &[u8]
     if endpoint.archived_at.is_some() {
         return Err(refuse("this endpoint is archived and accepts nothing".into()));
     }
-    let verification = verification(endpoint, &state.secret)?;
+    let Some(verification) = &held.verification else {
+        return Err(Problem::new(
+            ProblemKind::Internal,
+            "the endpoint's secret cannot be read; make the endpoint anew",
+        ));
+    };
     let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
     match verification.verify(&header, body, state.clock.now()) {
         Ok(verified) => Ok(verified.message_id),
@@ -111,20 +117,100 @@ fn verify(request: &HttpRequest, endpoint: &Endpoint, state: &State, body: &[u8]
     }
 }
 
-fn verification(endpoint: &Endpoint, secret: &SecretKey) -> Result<Verification, Problem> {
-    let broken = |_fault: Fault| {
-        Problem::new(ProblemKind::Internal, "the endpoint's secret cannot be read; make the endpoint anew")
+/// What is kept of a request.
+fn delivery(
+    request: &HttpRequest,
+    held: &HeldEndpoint,
+    state: &State,
+    body: &[u8],
+    message_id: Option<String>,
+) -> Result<Delivery, Problem> {
+    let received_at = state.clock.now();
+    let text = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let query = request.query_string();
+    let head = RequestHead {
+        target: if query.is_empty() { String::new() } else { format!("?{query}") },
+        headers: kept_headers(request),
     };
-    let opened = secret.open(&endpoint.sealed_secret)?;
-    let text = String::from_utf8_lossy(&opened);
-    // Several live secrets stand on lines of their own, for rotation.
-    let lines = || text.lines().filter(|l| !l.trim().is_empty());
-    Ok(match endpoint.verification {
-        VerificationKind::StandardWebhooks => Verification::StandardWebhooks {
-            secrets: lines().map(SigningSecret::parse).collect::<Result<_, _>>().map_err(broken)?,
-        },
-        VerificationKind::Bearer => {
-            Verification::Bearer { tokens: lines().map(BearerToken::parse).collect::<Result<_, _>>().map_err(broken)? }
-        }
+    Ok(Delivery {
+        id: DeliveryId(fact_id(received_at)),
+        endpoint: Some(held.endpoint.id),
+        source: Source::endpoint(held.endpoint.id).as_str().to_owned(),
+        received_at,
+        message_id,
+        method: request.method().as_str().to_owned(),
+        content_type: text("content-type"),
+        bytes: body.len() as u64,
+        sealed_head: state.intake().seal_head(&head)?,
+        sealed_body: Sealed(state.secret.seal(body)?),
     })
+}
+
+/// Headers as they may be kept, up to a bound.
+fn kept_headers(request: &HttpRequest) -> Vec<(String, String)> {
+    let mut left = HEADERS_BYTES_MAX;
+    let mut kept = Vec::new();
+    for (name, value) in request.headers() {
+        let name = name.as_str();
+        let Ok(value) = value.to_str() else { continue };
+        let bytes = name.len() + value.len();
+        if !HEADERS_NOT_KEPT.contains(&name) && bytes <= left {
+            left -= bytes;
+            kept.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    kept
+}
+
+/// Returns when the delivery is where neither the end of the process nor a power cut takes it: in the journal, or, where
+/// that cannot be written, in the database.
+async fn keep(state: &State, delivery: Delivery) -> Result<(), Problem> {
+    let Err(why) = journal(state, &delivery).await else { return Ok(()) };
+    let id = delivery.id;
+    match state.db.write(move |conn| deliveries::insert(conn, &[delivery], 1)).await {
+        Ok(_) => {
+            tracing::warn!(delivery.id = %id, error = why, "a delivery was stored without the journal");
+            Metrics::count(&state.metrics.deliveries_stored_directly);
+            state.inbox.wake();
+            Ok(())
+        }
+        Err(error) => {
+            tracing::error!(error = %error, journal = why, "a delivery could be kept nowhere");
+            Metrics::count(&state.metrics.deliveries_unavailable);
+            Err(Problem::unavailable("neither the journal nor the database could keep it; send it again"))
+        }
+    }
+}
+
+/// Counts a delivery whose sender goes away while it is waiting for the disk: it is kept, and nobody was told.
+struct Unanswered<'a>(Option<&'a Metrics>);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(metrics) = self.0 {
+            Metrics::count(&metrics.deliveries_unanswered);
+        }
+    }
+}
+
+/// Appends a delivery and waits for the disk.
+async fn journal(state: &State, delivery: &Delivery) -> Result<(), String> {
+    let mut frames = Frames::default();
+    let appended = match frames.push(delivery) {
+        Ok(()) => state.delivery_journal.append_frames(&mut frames),
+        Err(why) => {
+            state.delivery_journal.count_unrecorded(1);
+            Err(why)
+        }
+    };
+    let position = appended.map_err(|why: AppendError| why.to_string())?;
+    state.delivery_writer.wake();
+    let mut unanswered = Unanswered(Some(&state.metrics));
+    std::future::poll_fn(|context| state.delivery_journal.poll_durable(position, context)).await;
+    unanswered.0 = None;
+    if state.delivery_journal.is_on_disk(position) {
+        return Ok(());
+    }
+    Metrics::count(&state.metrics.deliveries_unsynced);
+    Err("the disk refused to sync the journal".into())
 }

@@ -3,12 +3,11 @@
 use crate::connectors::mapping::Mapping;
 use crate::connectors::verify::{BearerToken, SigningSecret};
 use crate::domain::fault::Fault;
-use crate::domain::ids::{DeliveryId, EndpointId};
+use crate::domain::ids::EndpointId;
 use crate::domain::money::Currency;
 use crate::domain::time::UtcMillis;
-use crate::jobs::intake::{self, IntakeContext};
+use crate::jobs::intake::IntakeContext;
 use crate::secret::{random_token, random_webhook_secret};
-use crate::store::deliveries::{self, Item, Verdict};
 use crate::store::endpoints::{self, Endpoint, VerificationKind};
 use crate::store::{Conn, StoreError};
 
@@ -87,19 +86,6 @@ pub fn create(
 pub fn set_mapping(conn: &mut Conn, id: EndpointId, mapping: &str) -> Result<(), StoreError> {
     let mapping = checked_mapping(Some(mapping)).map_err(StoreError::Refused)?;
     endpoints::set_mapping(conn, id, &mapping)
-}
-
-/// Reads every quarantined delivery again, as after a mapping change; answers their items.
-pub fn replay_quarantined(conn: &mut Conn, context: &IntakeContext, now: UtcMillis) -> Result<Vec<Item>, StoreError> {
-    let mut ids: Vec<DeliveryId> =
-        deliveries::inbox(conn, Some(Verdict::Quarantined), 10_000)?.into_iter().map(|row| row.item.delivery).collect();
-    ids.sort();
-    ids.dedup();
-    let mut items = Vec::new();
-    for id in ids {
-        items.extend(intake::read_delivery(conn, context, id, now)?);
-    }
-    Ok(items)
 }
 
 /// A mapping as it is stored; without one, our own field names.

@@ -4,7 +4,12 @@
 pub mod edit_costs;
 pub mod edit_endpoints;
 pub mod edit_links;
+pub mod endpoint_table;
+pub mod find_deliveries;
 pub mod import;
+pub mod inbox;
 pub mod intake;
+pub mod load_deliveries;
 pub mod load_touches;
 pub mod reclassify;
+pub mod replay;

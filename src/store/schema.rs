@@ -250,6 +250,11 @@ diesel::table! {
         message_id -> Nullable<Text>,
         body -> Binary,
         source -> Text,
+        method -> Text,
+        content_type -> Nullable<Text>,
+        bytes -> BigInt,
+        head -> Nullable<Binary>,
+        removed_at -> Nullable<BigInt>,
     }
 }
 
