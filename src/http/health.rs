@@ -41,8 +41,8 @@ pub(super) async fn metrics(request: HttpRequest, state: Data<State>) -> Result<
     }
     // Metrics must not fail because the database is away: that is when they are read.
     let items = match tokio::time::timeout(DATABASE_PATIENCE, state.db.read(deliveries::counts)).await {
-        Ok(Ok(items)) => items,
-        Ok(Err(_)) | Err(_) => Vec::new(),
+        Ok(Ok(items)) => Some(items),
+        Ok(Err(_)) | Err(_) => None,
     };
     let space = |journal: &Journal| JournalSpace { used: journal.disk_bytes(), budget: journal.budget_bytes() };
     let text = state.metrics.render(Shown {
@@ -50,7 +50,7 @@ pub(super) async fn metrics(request: HttpRequest, state: Data<State>) -> Result<
         space: space(&state.journal),
         deliveries: &state.delivery_journal.counters().values(),
         delivery_space: space(&state.delivery_journal),
-        items: &items,
+        items: items.as_deref(),
     });
     Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
 }

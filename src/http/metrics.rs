@@ -62,8 +62,8 @@ pub struct Shown<'a> {
     pub deliveries: &'a CounterValues,
     /// Its files.
     pub delivery_space: JournalSpace,
-    /// Verdicts on items of deliveries; empty while the database is away.
-    pub items: &'a [(Verdict, i64)],
+    /// Verdicts on items of deliveries; nothing while the database is away.
+    pub items: Option<&'a [(Verdict, i64)]>,
 }
 
 impl Metrics {
@@ -77,9 +77,10 @@ impl Metrics {
         let mut registry = Registry::with_prefix("headwater");
         self.touches(&mut registry, shown.touches, shown.space);
         self.deliveries(&mut registry, shown.deliveries, shown.delivery_space);
-        for (verdict, count) in shown.items {
+        for verdict in shown.items.map_or(&[][..], |_| Verdict::ALL) {
+            let count = shown.items.unwrap_or_default().iter().find(|(v, _)| v == verdict).map_or(0, |(_, n)| *n);
             let name = format!("delivery_items_{}", verdict.as_str().replace('-', "_"));
-            gauge(&mut registry, &name, "Items of deliveries with this verdict", *count);
+            gauge(&mut registry, &name, "Items of deliveries with this verdict", count);
         }
         let mut text = String::new();
         // Writing to a String cannot fail.

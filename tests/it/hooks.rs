@@ -9,13 +9,13 @@ use crate::support::client::Reply;
 
 const EVENT: &str = r#"{"type":"contact.converted","timestamp":"2026-03-02T11:14:10Z","data":{"id":"c-1","email":"Ana.Lopez@example.com","stage":"customer","amount":"480.00","currency":"EUR"}}"#;
 
-struct Hook {
-    path: String,
-    secret: String,
-    id: String,
+pub(crate) struct Hook {
+    pub(crate) path: String,
+    pub(crate) secret: String,
+    pub(crate) id: String,
 }
 
-fn endpoint(app: &TestApp, more: &Value) -> Hook {
+pub(crate) fn endpoint(app: &TestApp, more: &Value) -> Hook {
     let mut body = json!({ "name": "CRM", "verification": "standard-webhooks" });
     body.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
     let made = app.client.post("/api/v1/endpoints", &body).expect(201);
@@ -28,7 +28,7 @@ fn endpoint(app: &TestApp, more: &Value) -> Hook {
     }
 }
 
-fn signed(app: &TestApp, hook: &Hook, id: &str, body: &str, skew_s: i64) -> Reply {
+pub(crate) fn signed(app: &TestApp, hook: &Hook, id: &str, body: &str, skew_s: i64) -> Reply {
     let at = app.clock.now().0 / 1_000 + skew_s;
     let secret = SigningSecret::parse(&hook.secret).expect("secret");
     let signature = standard_webhooks_signature(&secret, id, at, body.as_bytes());
