@@ -174,7 +174,7 @@ fn build_state(core: Core, clock: Arc<dyn Clock>) -> Result<Data<State>, StartEr
     let context = IntakeContext { secret: secret.clone(), person_namespace: config.intake.person_namespace.clone() };
     let inbox = Inbox::start(db.clone(), Arc::clone(&clock), context, config.intake.keep_days)?;
     let (delivery_journal, delivery_writer) = open_deliveries(&config, &db, &clock, &inbox)?;
-    let endpoints = Arc::new(EndpointTable::new(db.clone(), secret.clone()));
+    let endpoints = Arc::new(EndpointTable::new(db.clone(), secret.clone(), Arc::clone(&clock)));
     endpoints.refresh()?;
     let links = Arc::new(Links::new(Box::new(StoreLinks(db.clone())), &config.tracking.click_id_param));
     links.refresh_if_changed().map_err(StoreError::Other)?;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
@@ -14,21 +15,20 @@ use serde_json::json;
 use super::metrics::Metrics;
 use super::problem::{Problem, ProblemKind};
 use super::state::State;
+use crate::connectors::Connector;
+use crate::connectors::request::{Reply, Request, TARGET};
 use crate::domain::delivery::{Delivery, RequestHead, Sealed};
 use crate::domain::ids::DeliveryId;
 use crate::domain::stage::Source;
 use crate::jobs::endpoint_table::HeldEndpoint;
+use crate::store::endpoints::Endpoint;
 use crate::store::{deliveries, fact_id};
 use crate::tracking::journal::{AppendError, Frames};
 
 /// How long a sender may take over its body.
 const BODY_DEADLINE: Duration = Duration::from_secs(15);
-/// Headers that are not kept: proofs and cookies are secrets, and an address belongs to whoever has it (invariant 8).
+/// Headers that are not kept, whatever a preset reads: the address of a client belongs to whoever has it (invariant 8).
 const HEADERS_NOT_KEPT: &[&str] = &[
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "x-api-key",
     "forwarded",
     "x-forwarded-for",
     "x-real-ip",
@@ -38,8 +38,6 @@ const HEADERS_NOT_KEPT: &[&str] = &[
     "x-client-ip",
     "x-cluster-client-ip",
 ];
-/// Bytes of all kept headers together.
-const HEADERS_BYTES_MAX: usize = 16_384;
 
 /// Receives a webhook.
 pub(super) async fn receive(
@@ -49,13 +47,17 @@ pub(super) async fn receive(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let held = find(&state, &path.into_inner()).await?;
+    let connector = connector(&held)?;
     let body = read_body(payload, state.config.intake.body_bytes_max).await?;
-    let message_id = verify(&request, &held, &state, &body)?;
-    let delivery = delivery(&request, &held, &state, &body, message_id)?;
+    let (headers, url) = (headers_of(&request), signed_url(&request, &held.endpoint, &state));
+    let (method, received_at) = (request.method().as_str(), state.clock.now());
+    let told = Request { method, url: &url, headers: &headers, body: &body, received_at };
+    let message_id = verify(&told, &held, connector, &state)?;
+    let delivery = delivery(&told, &held, connector, &state, message_id)?;
     let id = delivery.id;
     keep(&state, delivery).await?;
     Metrics::count(&state.metrics.deliveries_accepted);
-    Ok(HttpResponse::Ok().json(json!({ "delivery": id, "status": "accepted" })))
+    Ok(answer(connector.reply(), Some(id)))
 }
 
 /// The endpoint of a token, from memory; one that is not held costs a bounded look at the database.
@@ -92,7 +94,12 @@ pub(super) async fn read_body(payload: Payload, limit: usize) -> Result<Bytes, P
     }
 }
 
-fn verify(request: &HttpRequest, held: &HeldEndpoint, state: &State, body: &[u8]) -> Result<Option<String>, Problem> {
+fn verify(
+    request: &Request<'_>,
+    held: &HeldEndpoint,
+    connector: &Connector,
+    state: &State,
+) -> Result<Option<String>, Problem> {
     let endpoint = &held.endpoint;
     let refuse = |why: String| {
         Metrics::count(&state.metrics.deliveries_refused);
@@ -101,14 +108,7 @@ fn verify(request: &HttpRequest, held: &HeldEndpoint, state: &State, body: &[u8]
     if endpoint.archived_at.is_some() {
         return Err(refuse("this endpoint is archived and accepts nothing".into()));
     }
-    let Some(verification) = &held.verification else {
-        return Err(Problem::new(
-            ProblemKind::Internal,
-            "the endpoint's secret cannot be read; make the endpoint anew",
-        ));
-    };
-    let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
-    match verification.verify(&header, body, state.clock.now()) {
+    match connector.verify(request) {
         Ok(verified) => Ok(verified.message_id),
         Err(refusal) => {
             tracing::info!(endpoint.id = %endpoint.id, reason = refusal.code(), "a webhook was refused");
@@ -117,49 +117,68 @@ fn verify(request: &HttpRequest, held: &HeldEndpoint, state: &State, body: &[u8]
     }
 }
 
-/// What is kept of a request.
-fn delivery(
-    request: &HttpRequest,
-    held: &HeldEndpoint,
-    state: &State,
-    body: &[u8],
-    message_id: Option<String>,
-) -> Result<Delivery, Problem> {
-    let received_at = state.clock.now();
-    let text = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let query = request.query_string();
-    let head = RequestHead {
-        target: if query.is_empty() { String::new() } else { format!("?{query}") },
-        headers: kept_headers(request),
-    };
-    Ok(Delivery {
-        id: DeliveryId(fact_id(received_at)),
-        endpoint: Some(held.endpoint.id),
-        source: Source::endpoint(held.endpoint.id).as_str().to_owned(),
-        received_at,
-        message_id,
-        method: request.method().as_str().to_owned(),
-        content_type: text("content-type"),
-        bytes: body.len() as u64,
-        sealed_head: state.intake().seal_head(&head)?,
-        sealed_body: Sealed(state.secret.seal(body)?),
-    })
-}
-
-/// Headers as they may be kept, up to a bound.
-fn kept_headers(request: &HttpRequest) -> Vec<(String, String)> {
-    let mut left = HEADERS_BYTES_MAX;
-    let mut kept = Vec::new();
-    for (name, value) in request.headers() {
-        let name = name.as_str();
-        let Ok(value) = value.to_str() else { continue };
-        let bytes = name.len() + value.len();
-        if !HEADERS_NOT_KEPT.contains(&name) && bytes <= left {
-            left -= bytes;
-            kept.push((name.to_owned(), value.to_owned()));
+/// Answers a vendor that asks by GET whether an address is meant.
+pub(super) async fn handshake(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Problem> {
+    let held = find(&state, request.match_info().query("token")).await?;
+    if held.endpoint.archived_at.is_some() {
+        return Err(Problem::new(ProblemKind::Forbidden, "this endpoint is archived"));
+    }
+    let connector = connector(&held)?;
+    let (headers, url) = (headers_of(&request), signed_url(&request, &held.endpoint, &state));
+    let told = Request { method: "GET", url: &url, headers: &headers, body: b"", received_at: state.clock.now() };
+    match connector.handshake(&told) {
+        Ok(Some(reply)) => Ok(answer(reply, None)),
+        Ok(None) => {
+            Err(Problem::new(ProblemKind::NotFound, "no endpoint has this address, or it asks for nothing by GET"))
+        }
+        Err(refusal) => {
+            Metrics::count(&state.metrics.deliveries_refused);
+            tracing::info!(endpoint.id = %held.endpoint.id, reason = refusal.code(), "a handshake was refused");
+            // 403 is what Meta documents for a wrong verify token.
+            Err(Problem::new(ProblemKind::Forbidden, format!("{} ({})", refusal, refusal.code())))
         }
     }
-    kept
+}
+
+/// What a preset answers; where it prescribes nothing, our own words about the delivery.
+fn answer(reply: Reply, accepted: Option<DeliveryId>) -> HttpResponse {
+    let mut response = HttpResponse::build(StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK));
+    match (reply.body, accepted) {
+        (None, Some(id)) => response.json(json!({ "delivery": id, "status": "accepted" })),
+        (body, _) => response.content_type(reply.content_type).body(body.unwrap_or_default()),
+    }
+}
+
+fn connector(held: &HeldEndpoint) -> Result<&Connector, Problem> {
+    let broken = "the endpoint's preset, mapping or secret cannot be read; make the endpoint anew";
+    held.connector.as_ref().ok_or_else(|| Problem::new(ProblemKind::Internal, broken))
+}
+
+/// What is kept of a request.
+fn delivery(
+    request: &Request<'_>,
+    held: &HeldEndpoint,
+    connector: &Connector,
+    state: &State,
+    message_id: Option<String>,
+) -> Result<Delivery, Problem> {
+    let body = connector.kept_body(request.body);
+    let mut headers = connector.kept_headers(request.headers);
+    headers.retain(|(name, _)| name != TARGET && !HEADERS_NOT_KEPT.contains(&name.as_str()));
+    let target = request.header(TARGET).unwrap_or_default().to_owned();
+    let head = RequestHead { target, headers };
+    Ok(Delivery {
+        id: DeliveryId(fact_id(request.received_at)),
+        endpoint: Some(held.endpoint.id),
+        source: Source::endpoint(held.endpoint.id).as_str().to_owned(),
+        received_at: request.received_at,
+        message_id,
+        method: request.method.to_owned(),
+        content_type: request.header("content-type").map(str::to_owned),
+        bytes: body.len() as u64,
+        sealed_head: state.intake().seal_head(&head)?,
+        sealed_body: Sealed(state.secret.seal(&body)?),
+    })
 }
 
 /// Returns when the delivery is where neither the end of the process nor a power cut takes it: in the journal, or, where
@@ -213,4 +232,35 @@ async fn journal(state: &State, delivery: &Delivery) -> Result<(), String> {
     }
     Metrics::count(&state.metrics.deliveries_unsynced);
     Err("the disk refused to sync the journal".into())
+}
+
+/// Receives a webhook whose sender puts words behind the address, such as `/v1/track`.
+pub(super) async fn receive_below(
+    request: HttpRequest,
+    path: Path<(String, String)>,
+    state: Data<State>,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let (token, _below) = path.into_inner();
+    receive(request, Path::from(token), state, payload).await
+}
+
+/// The headers of a request in lower case, and what follows the token in its URL.
+fn headers_of(request: &HttpRequest) -> Vec<(String, String)> {
+    let texts =
+        request.headers().iter().filter_map(|(n, v)| Some((n.as_str().to_owned(), v.to_str().ok()?.to_owned())));
+    texts.chain(Some((TARGET.to_owned(), below(request)))).collect()
+}
+
+/// What follows the token in the URL: `/v1/track?x=y`.
+fn below(request: &HttpRequest) -> String {
+    let tail = request.match_info().get("below").map(|tail| format!("/{tail}")).unwrap_or_default();
+    let query = Some(request.query_string()).filter(|q| !q.is_empty()).map(|q| format!("?{q}"));
+    tail + &query.unwrap_or_default()
+}
+
+/// The URL that the sender signs: the endpoint's own or the public one, never what the `Host` header says.
+fn signed_url(request: &HttpRequest, endpoint: &Endpoint, state: &State) -> String {
+    let base = endpoint.signed_url.clone().unwrap_or_else(|| state.url(&format!("/hooks/{}", endpoint.token)));
+    base + &below(request)
 }

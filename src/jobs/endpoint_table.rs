@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use crate::connectors::verify::{BearerToken, SigningSecret, Verification};
-use crate::domain::fault::Fault;
+use crate::connectors::Connector;
+use crate::domain::time::{Clock, UtcMillis};
+use crate::jobs::connectors::{self, LiveSecret};
 use crate::secret::{SecretKey, sha256};
-use crate::store::endpoints::{self, Endpoint, VerificationKind};
+use crate::store::endpoints::{self, Endpoint};
 use crate::store::{Db, StoreError};
 
 /// An endpoint, ready to verify what comes in.
@@ -20,8 +21,10 @@ use crate::store::{Db, StoreError};
 pub struct HeldEndpoint {
     /// As it is stored.
     pub endpoint: Endpoint,
-    /// How its senders prove themselves; `None` where its secret cannot be read.
-    pub verification: Option<Verification>,
+    /// Its connector; `None` where preset, mapping or secrets cannot be read.
+    pub connector: Option<Connector>,
+    /// When a secret ends, and the connector with it.
+    until: Option<UtcMillis>,
 }
 
 /// Looked up by the hash of the token, so that the time of a look-up tells nothing of its characters.
@@ -33,18 +36,25 @@ pub struct EndpointTable {
     table: ArcSwap<Table>,
     db: Db,
     secret: SecretKey,
+    clock: Arc<dyn Clock>,
     refreshing: Mutex<()>,
 }
 
 impl EndpointTable {
     /// An empty table; [`Self::refresh`] fills it.
-    pub fn new(db: Db, secret: SecretKey) -> Self {
-        Self { table: ArcSwap::default(), db, secret, refreshing: Mutex::new(()) }
+    pub fn new(db: Db, secret: SecretKey, clock: Arc<dyn Clock>) -> Self {
+        Self { table: ArcSwap::default(), db, secret, clock, refreshing: Mutex::new(()) }
     }
 
     /// The endpoint behind a URL token.
     pub fn find(&self, token: &str) -> Option<Arc<HeldEndpoint>> {
-        self.table.load().get(&sha256(token.as_bytes())).cloned()
+        let held = self.table.load().get(&sha256(token.as_bytes())).cloned()?;
+        // A secret ends at its time, also while the database is away.
+        Some(if self.is_over(&held) { Arc::new(self.hold(held.endpoint.clone())) } else { held })
+    }
+
+    fn is_over(&self, held: &HeldEndpoint) -> bool {
+        held.until.is_some_and(|until| self.clock.now() >= until)
     }
 
     /// Takes over what has changed in the database.
@@ -58,7 +68,7 @@ impl EndpointTable {
         for endpoint in list {
             let key = sha256(endpoint.token.as_bytes());
             let held = match known.get(&key) {
-                Some(held) if held.endpoint == endpoint => Arc::clone(held),
+                Some(held) if held.endpoint == endpoint && !self.is_over(held) => Arc::clone(held),
                 _ => {
                     is_changed = true;
                     Arc::new(self.hold(endpoint))
@@ -73,25 +83,29 @@ impl EndpointTable {
     }
 
     fn hold(&self, endpoint: Endpoint) -> HeldEndpoint {
-        let verification = verification(&endpoint, &self.secret)
+        let now = self.clock.now();
+        let connector = connectors::of(&endpoint, &self.secret, now)
             .inspect_err(|why| tracing::error!(endpoint.id = %endpoint.id, error = %why, "an endpoint accepts nothing"))
             .ok();
-        HeldEndpoint { endpoint, verification }
+        let secrets = connectors::secrets(&endpoint, &self.secret).unwrap_or_default();
+        HeldEndpoint { until: next_end(&secrets, now), connector, endpoint }
     }
 }
 
-fn verification(endpoint: &Endpoint, secret: &SecretKey) -> Result<Verification, StoreError> {
-    let broken = |fault: Fault| StoreError::Corrupt(format!("its secret: {fault}"));
-    let opened = secret.open(&endpoint.sealed_secret)?;
-    let text = String::from_utf8_lossy(&opened);
-    // Several live secrets stand on lines of their own, for rotation.
-    let lines = || text.lines().filter(|l| !l.trim().is_empty());
-    Ok(match endpoint.verification {
-        VerificationKind::StandardWebhooks => Verification::StandardWebhooks {
-            secrets: lines().map(SigningSecret::parse).collect::<Result<_, _>>().map_err(broken)?,
-        },
-        VerificationKind::Bearer => {
-            Verification::Bearer { tokens: lines().map(BearerToken::parse).collect::<Result<_, _>>().map_err(broken)? }
-        }
-    })
+/// When the first of the secrets that live at `now` ends.
+fn next_end(secrets: &[LiveSecret], now: UtcMillis) -> Option<UtcMillis> {
+    secrets.iter().filter_map(|s| s.until).filter(|until| *until > now).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_end_is_that_of_a_secret_that_lives() {
+        let secret = |until: Option<i64>| LiveSecret { text: "x".into(), until: until.map(UtcMillis) };
+        let secrets = [secret(None), secret(Some(5)), secret(Some(9)), secret(Some(7))];
+        assert_eq!(next_end(&secrets, UtcMillis(5)), Some(UtcMillis(7)));
+        assert_eq!(next_end(&secrets, UtcMillis(9)), None);
+    }
 }

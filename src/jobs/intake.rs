@@ -13,17 +13,17 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::connectors::mapping::Mapping;
+use crate::connectors;
+use crate::connectors::reading::{ReadingOutcome, Supply};
 use crate::domain::delivery::{Delivery, RequestHead, Sealed};
 use crate::domain::fault::Fault;
-use crate::domain::ids::{DeliveryId, EndpointId};
-use crate::domain::intake::{EventInput, IntakeDefaults};
-use crate::domain::money::Currency;
+use crate::domain::ids::DeliveryId;
+use crate::domain::intake::IntakeDefaults;
 use crate::domain::stage::{Source, StageEventDraft};
 use crate::domain::time::UtcMillis;
+use crate::jobs::reading::{Readers, Readings};
 use crate::secret::SecretKey;
-use crate::store::deliveries::{self, Item, Kept, Verdict};
-use crate::store::endpoints::{self, Endpoint};
+use crate::store::deliveries::{self, Item, Verdict};
 use crate::store::stage_events::Teller;
 use crate::store::{Conn, StoreError, ledger};
 use judge::Judge;
@@ -137,7 +137,10 @@ pub fn read_deliveries(
     let mut readers = Readers::default();
     let mut understood = Vec::with_capacity(ids.len());
     for kept in deliveries::get_all(conn, ids)? {
-        let told = if kept.removed_at.is_some() { None } else { Some(readers.read(conn, context, &kept)?) };
+        let told = match kept.removed_at {
+            Some(_) => None,
+            None => Some(understand(conn, context, &mut readers, &kept.delivery)?),
+        };
         understood.push((kept, told));
     }
     let at = ledger::stamp(conn, now)?;
@@ -152,7 +155,7 @@ pub fn read_deliveries(
         let before = items.remove(&kept.delivery.id).unwrap_or_default();
         let after = match &told {
             Some(told) if reading == Reading::Again || before.iter().any(|i| i.verdict == Verdict::Pending) => {
-                Judge { conn, at, delivery: &kept.delivery, told, before: &before }.verdicts(reading)?
+                Judge { conn, context, at, delivery: &kept.delivery, told, before: &before }.verdicts(reading)?
             }
             _ => before.clone(),
         };
@@ -199,101 +202,80 @@ pub fn set_aside(conn: &mut Conn, ids: &[DeliveryId]) -> Result<Vec<Item>, Store
 
 /// What an item says, before anything is known of the facts.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "the readers there are ignore nothing and ask for no record")]
-enum Told {
+struct Told {
+    says: Says,
+    /// The sender's id of the event, or of the message where there is none.
+    event_id: Option<String>,
+    /// What it tells beside.
+    supplies: Vec<Supply>,
+}
+
+/// What an item is.
+#[derive(Debug, Clone)]
+enum Says {
     /// A stage event, checked, with the keyed hash of its content.
     Event(Box<StageEventDraft>, Vec<u8>),
     /// A rule says that it means nothing to us.
     Ignored {
-        /// The rule, in words.
+        /// The rule's name.
         rule: String,
     },
     /// A record of the sender has to be read first.
     NeedsEnrichment {
-        /// Which one, in words.
-        what: String,
+        /// Which one.
+        record: String,
     },
-    /// It cannot be read; the event id where that much can.
-    Fault(Option<String>, Vec<Fault>),
+    /// It cannot be read.
+    Fault(Vec<Fault>),
 }
 
 /// All that a delivery's body says, and whose word it is.
 struct Understood {
     told: Vec<Told>,
     teller: Teller,
+    defaults: IntakeDefaults,
 }
 
-/// Endpoints that were needed so far, each made ready once.
-#[derive(Default)]
-struct Readers(HashMap<EndpointId, Endpoint>);
-
-impl Readers {
-    fn read(&mut self, conn: &mut Conn, context: &IntakeContext, kept: &Kept) -> Result<Understood, StoreError> {
-        let delivery = &kept.delivery;
-        let body = context.secret.open(&delivery.sealed_body.0)?;
-        let Some(id) = delivery.endpoint else {
-            let teller = Teller { source: Source::stored(delivery.source.clone()), counts_revenue: true };
-            let told = inputs_of_api(&body).into_iter().map(|input| check(input, context, None, delivery)).collect();
-            return Ok(Understood { told, teller });
-        };
-        if !self.0.contains_key(&id) {
-            self.0.insert(id, endpoints::get(conn, id)?);
-        }
-        let Some(endpoint) = self.0.get(&id) else { return Err(StoreError::NotFound(format!("endpoint {id}"))) };
-        let told = items_of(endpoint, context, delivery, &body)?;
-        let teller = Teller { source: Source::endpoint(id), counts_revenue: endpoint.counts_revenue };
-        Ok(Understood { told, teller })
-    }
-}
-
-/// What the body of an endpoint's delivery says, item by item.
-fn items_of(
-    endpoint: &Endpoint,
+/// Opens a delivery and reads it as its endpoint's connector is now.
+fn understand(
+    conn: &mut Conn,
     context: &IntakeContext,
+    readers: &mut Readers,
     delivery: &Delivery,
-    body: &[u8],
-) -> Result<Vec<Told>, StoreError> {
-    let mapping: Mapping = serde_json::from_str(&endpoint.mapping)
-        .map_err(|e| StoreError::Corrupt(format!("mapping of endpoint {}: {e}", endpoint.id)))?;
-    let input = mapping.map(body, delivery.message_id.as_deref());
-    Ok(vec![check(input, context, endpoint.currency, delivery)])
-}
-
-fn inputs_of_api(body: &[u8]) -> Vec<Result<EventInput, Vec<Fault>>> {
-    match ApiBody::parse(body) {
-        Ok((_, events, _)) => events
-            .into_iter()
-            .map(|event| {
-                serde_json::from_value(event)
-                    .map_err(|e| vec![Fault::new("event", "json-shape", printable(&e.to_string()))])
-            })
-            .collect(),
-        Err(fault) => vec![Err(vec![fault])],
-    }
+) -> Result<Understood, StoreError> {
+    let body = context.secret.open(&delivery.sealed_body.0)?;
+    let head = context.open_head(delivery)?;
+    let Readings { items, teller, currency } = readers.read(conn, context, delivery, &head, &body)?;
+    let defaults = IntakeDefaults { currency, namespace: context.person_namespace.clone(), zone: None };
+    let told = items.into_iter().map(|item| check(item, context, &defaults, delivery)).collect();
+    Ok(Understood { told, teller, defaults })
 }
 
 fn check(
-    input: Result<EventInput, Vec<Fault>>,
+    reading: connectors::reading::Reading,
     context: &IntakeContext,
-    currency: Option<Currency>,
+    defaults: &IntakeDefaults,
     delivery: &Delivery,
 ) -> Told {
-    let input = match input {
-        Ok(input) => input,
-        Err(faults) => return Told::Fault(None, faults),
-    };
-    let event_id = Some(input.event_id.clone()).filter(|id| !id.is_empty() && !id.contains(char::is_control));
-    let defaults = IntakeDefaults { currency, namespace: context.person_namespace.clone(), zone: None };
-    match input.check(&defaults, delivery.received_at, &|email| context.secret.email_hash(email)) {
-        Err(faults) => Told::Fault(event_id, faults),
-        Ok(draft) => {
-            let hash = context.secret.content_hash(&draft.content());
-            Told::Event(Box::new(draft), hash)
+    let plain = |id: String| Some(id).filter(|id| !id.is_empty() && !id.contains(char::is_control));
+    let (says, event_id) = match reading.outcome {
+        ReadingOutcome::Event(input) => {
+            let event_id = plain(input.event_id.clone());
+            let hash = |email: &str| context.secret.email_hash(email);
+            let says = match input.check(defaults, delivery.received_at, &hash) {
+                Err(faults) => Says::Fault(faults),
+                Ok(draft) => {
+                    let hash = context.secret.content_hash(&draft.content());
+                    Says::Event(Box::new(draft), hash)
+                }
+            };
+            (says, event_id)
         }
-    }
-}
-
-/// A parser's message may cite the input; no control character of it is stored.
-fn printable(message: &str) -> String {
-    message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+        ReadingOutcome::Ignored { rule } => (Says::Ignored { rule }, reading.dedup_key.and_then(plain)),
+        ReadingOutcome::NeedsEnrichment(lookup) => {
+            (Says::NeedsEnrichment { record: lookup.record }, plain(lookup.known.event_id))
+        }
+        ReadingOutcome::Fault(faults) => (Says::Fault(faults), None),
+    };
+    Told { says, event_id, supplies: reading.supplies }
 }

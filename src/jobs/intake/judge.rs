@@ -12,20 +12,22 @@
 
 use std::collections::HashMap;
 
-use super::{Reading, Told, Understood};
+use super::{IntakeContext, Reading, Says, Told, Understood};
 use crate::domain::delivery::Delivery;
 use crate::domain::fault::Fault;
 use crate::domain::ids::StageEventId;
 use crate::domain::stage::StageEventDraft;
 use crate::domain::time::UtcMillis;
+use crate::jobs::reading::supply;
 use crate::store::deliveries::{Item, Verdict};
-use crate::store::identity::Recording;
+use crate::store::identity::{self, Recording};
 use crate::store::stage_events::{self, Outcome};
 use crate::store::{Conn, StoreError};
 
 /// One delivery before the facts. The caller holds the ledger, and `at` is the time of this transaction's facts.
 pub(super) struct Judge<'a> {
     pub(super) conn: &'a mut Conn,
+    pub(super) context: &'a IntakeContext,
     pub(super) at: UtcMillis,
     pub(super) delivery: &'a Delivery,
     pub(super) told: &'a Understood,
@@ -70,7 +72,7 @@ impl Judge<'_> {
             ..Owned::default()
         };
         let is_told = |event_id: &str, hash: &[u8]| {
-            self.told.told.iter().any(|t| matches!(t, Told::Event(d, h) if d.event_id == event_id && h == hash))
+            self.told.told.iter().any(|t| matches!(&t.says, Says::Event(d, h) if d.event_id == event_id && h == hash))
         };
         let mut gone = Vec::new();
         for (id, event_id, hash) in standing {
@@ -80,7 +82,7 @@ impl Judge<'_> {
                 gone.push(id);
             }
         }
-        let is_held = self.told.told.iter().any(|t| matches!(t, Told::Fault(..) | Told::NeedsEnrichment { .. }));
+        let is_held = self.told.told.iter().any(|t| matches!(t.says, Says::Fault(_) | Says::NeedsEnrichment { .. }));
         if is_held {
             owned.held = gone;
         } else {
@@ -104,23 +106,45 @@ impl Judge<'_> {
             }
         }
         match told {
-            Some(Told::Event(draft, hash)) => self.judge(&mut item, draft, hash, owned)?,
-            Some(Told::Ignored { rule }) => {
-                item.verdict = Verdict::Ignored;
-                item.code = Some(rule.clone());
-            }
-            Some(Told::NeedsEnrichment { what }) => {
-                item.verdict = Verdict::NeedsEnrichment;
-                item.detail = Some(what.clone());
-            }
-            Some(Told::Fault(event_id, faults)) => {
-                item.verdict = Verdict::Quarantined;
-                item.event_id.clone_from(event_id);
-                (item.code, item.detail) = (faults.first().map(|f| f.code.clone()), Some(in_words(faults)));
-            }
+            Some(told) => self.judge(&mut item, told, known, owned)?,
             None => self.untold(&mut item, known),
         }
         Ok(item)
+    }
+
+    fn judge(
+        &mut self,
+        item: &mut Item,
+        told: &Told,
+        known: Option<&Item>,
+        owned: &mut Owned,
+    ) -> Result<(), StoreError> {
+        item.event_id.clone_from(&told.event_id);
+        match &told.says {
+            Says::Event(draft, hash) => self.store(item, draft, hash, owned)?,
+            Says::Ignored { rule } => {
+                item.verdict = Verdict::Ignored;
+                item.code = Some(rule.clone());
+            }
+            Says::NeedsEnrichment { record } => {
+                item.verdict = Verdict::NeedsEnrichment;
+                item.code = Some(record.clone());
+                item.detail = Some(format!("it names a record ({record}) that has to be read from the sender first"));
+            }
+            Says::Fault(faults) => set_faults(item, faults),
+        }
+        let is_known = known.is_some_and(|k| k.verdict != Verdict::Pending);
+        let recording = self.recording();
+        let defaults = &self.told.defaults;
+        let faults = supply(self.conn, self.context, &told.supplies, defaults, &recording, is_known)?;
+        if item.verdict == Verdict::Ignored && !faults.is_empty() {
+            set_faults(item, &faults);
+        }
+        Ok(())
+    }
+
+    fn recording(&self) -> Recording {
+        Recording { at: self.at, event: None, batch: None, by: format!("delivery {}", self.delivery.id) }
     }
 
     /// An item of which the body says nothing.
@@ -136,23 +160,28 @@ impl Judge<'_> {
         (item.verdict, item.code, item.detail) = (verdict, Some(code.into()), Some(detail.into()));
     }
 
-    fn judge(
+    fn store(
         &mut self,
         item: &mut Item,
         draft: &StageEventDraft,
         hash: &[u8],
         owned: &mut Owned,
     ) -> Result<(), StoreError> {
-        item.event_id = Some(draft.event_id.clone());
         if let Some(id) = owned.unchanged.remove(&(draft.event_id.clone(), hash.to_vec())) {
             (item.verdict, item.stage_event) = (Verdict::Stored, Some(id));
             return Ok(());
         }
-        let by = format!("delivery {}", self.delivery.id);
-        let recording = Recording { at: self.at, event: None, batch: None, by };
+        let recording = self.recording();
         match stage_events::insert(self.conn, draft, &self.told.teller, hash, &recording)? {
             Outcome::Stored(id) => (item.verdict, item.stage_event) = (Verdict::Stored, Some(id)),
             Outcome::Duplicate(id) => (item.verdict, item.stage_event) = (Verdict::Duplicate, Some(id)),
+            Outcome::Retold(id, person) => {
+                (item.verdict, item.stage_event) = (Verdict::Duplicate, Some(id));
+                if let Some(person) = person {
+                    let joins: Vec<_> = draft.keys.iter().map(|key| (person, key.clone())).collect();
+                    identity::insert_joins(self.conn, &joins, &Recording { event: Some(id), ..recording })?;
+                }
+            }
             Outcome::Conflict(id) => {
                 (item.verdict, item.stage_event) = (Verdict::Quarantined, Some(id));
                 item.code = Some("conflict".into());
@@ -167,8 +196,8 @@ impl Judge<'_> {
 
 /// A stored item whose event stands although the delivery is read differently now.
 fn held(known: &Item, told: Option<&Told>) -> Item {
-    match told {
-        Some(Told::Fault(_, faults)) => {
+    match told.map(|t| &t.says) {
+        Some(Says::Fault(faults)) => {
             let code = faults.first().map_or("fault", |f| f.code.as_str());
             noted(known, code, format!("the event stands as it was read before; now: {}", in_words(faults)))
         }
@@ -177,6 +206,11 @@ fn held(known: &Item, told: Option<&Told>) -> Item {
             noted(known, "held", why.to_owned())
         }
     }
+}
+
+fn set_faults(item: &mut Item, faults: &[Fault]) {
+    item.verdict = Verdict::Quarantined;
+    (item.code, item.detail) = (faults.first().map(|f| f.code.clone()), Some(in_words(faults)));
 }
 
 fn noted(known: &Item, code: &str, detail: String) -> Item {
