@@ -38,6 +38,7 @@ mod models_page;
 #[cfg(test)]
 mod moments;
 #[cfg(test)]
+mod path_evidence;
 mod path_report;
 #[cfg(test)]
 mod paths;

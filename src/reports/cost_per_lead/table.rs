@@ -10,7 +10,7 @@ use super::super::facts::{Facts, Journeys};
 use super::super::parameters::{Parameters, ReportClock};
 use super::super::places::{PlaceId, Places};
 use super::super::touch_counts::Counted;
-use super::aggregate::{self, PathModel};
+use super::aggregate::{self, PathModel, Played};
 use super::slots::{Slot, Slots};
 use super::{Figures, blank, touches};
 use crate::domain::attribution::Method;
@@ -25,6 +25,8 @@ pub(in crate::reports) struct Filled {
     pub(in crate::reports) totals: Vec<Figures>,
     /// What aggregate models were computed from.
     pub(in crate::reports) path_models: Vec<PathModel>,
+    /// Their games.
+    pub(in crate::reports) played: Played,
     /// What a reader must know about the figures.
     pub(in crate::reports) notes: Vec<String>,
 }
@@ -99,7 +101,8 @@ impl<'a> Table<'a> {
             }
         }
         rows.retain(|_, figures| figures.iter().any(|f| !f.is_empty()));
-        let filled = Filled { rows, totals: self.totals, path_models: Vec::new(), notes: Vec::new() };
+        let filled =
+            Filled { rows, totals: self.totals, path_models: Vec::new(), played: Played::default(), notes: Vec::new() };
         check(self.parameters, &filled, &self.expected)?;
         Ok(filled)
     }

@@ -11,6 +11,7 @@ use super::super::dimension::RowKey;
 use super::super::facts::{Eligibility, Excluded, Facts, Journeys};
 use super::super::parameters::Parameters;
 use super::super::places::{PlaceId, Places};
+use super::super::sheet::Sheet;
 use super::super::touch_counts::{Counted, Detail};
 use super::asked::Base;
 use crate::domain::cost::CostEntry;
@@ -287,4 +288,7 @@ pub(super) struct Found {
     pub(super) next: Option<StageEventId>,
     pub(super) costs: Vec<(CostEntry, Vec<CostLine>)>,
     pub(super) counts: Vec<Counted>,
+    /// How an aggregate model comes to the cell.
+    pub(super) computed: Vec<Sheet>,
+    pub(super) notes: Vec<String>,
 }
