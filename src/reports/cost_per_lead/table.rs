@@ -44,11 +44,9 @@ struct Table<'a> {
 pub(in crate::reports) fn fill(conn: &mut Conn, facts: &Facts, parameters: &Parameters) -> Result<Filled, ReportError> {
     let mut places = Places::new(parameters, &facts.labels)?;
     let mut table = Table::new(parameters);
-    let detail = touches::detail(parameters, &places);
-    let counts = touches::count(conn, facts, parameters, &mut places, detail)?;
-    table.add_touches(&mut places, &counts);
-    let clicks = touches::clicks_by_day(&counts);
-    costs::walk(conn, facts, parameters, &mut places, &clicks, &mut |places, spent| {
+    let touched = touches::read(conn, facts, parameters, &mut places)?;
+    table.add_touches(&mut places, &touched.counts);
+    costs::walk(conn, facts, parameters, &mut places, &touched.clicks, &mut |places, spent| {
         table.add_common(places, spent.part.place, spent.day, |figures| figures.cost_minor += spent.part.minor);
     })?;
     credits::walk(conn, facts, &mut places, parameters, &mut table)?;

@@ -91,9 +91,7 @@ impl<'a> Cell<'a> {
         conn: &mut Conn,
         places: &mut Places<'_>,
     ) -> Result<Vec<(CostEntry, Vec<CostLine>)>, ReportError> {
-        let detail = touches::detail(self.parameters, places);
-        let counts = touches::count(conn, self.facts, self.parameters, places, detail)?;
-        let clicks = touches::clicks_by_day(&counts);
+        let clicks = touches::read(conn, self.facts, self.parameters, places)?.clicks;
         let mut found: Vec<(CostEntry, Vec<CostLine>)> = Vec::new();
         costs::walk(conn, self.facts, self.parameters, places, &clicks, &mut |places, spent| {
             if !self.holds_day(places, spent.part.place, spent.day) {
