@@ -3,7 +3,7 @@
 #![expect(clippy::float_arithmetic, reason = "probabilities, rounded where they are printed; never money or credit")]
 
 use super::super::sheet::{Sheet, SheetCell};
-use super::computed::{Opened, Step};
+use super::computed::{Opened, Step, count};
 use super::sheets::{columns, columns_but, sums, yes_no};
 use crate::domain::attribution::path_table::{ChainState, ChainTable, Outlook, Transition};
 
@@ -13,7 +13,7 @@ pub(super) fn open(opened: &Opened<'_>, table: &ChainTable) -> (Vec<Sheet>, f64,
     let (whole, without) = start.map_or((0.0, 0.0), |o| (o.conversion, o.conversion_without));
     let effect = if whole > 0.0 { 1.0 - without / whole } else { 0.0 };
     let sheets = vec![
-        opened.steps("Probability that a path converts", steps(opened, without, effect)),
+        opened.steps("P, the probability that a path converts", steps(opened, without, effect)),
         opened.effects("Removal effects of all rows", "Removal effect"),
         states(opened, table),
         transitions(opened, table),
@@ -24,15 +24,15 @@ pub(super) fn open(opened: &Opened<'_>, table: &ChainTable) -> (Vec<Sheet>, f64,
 
 fn steps(opened: &Opened<'_>, without: f64, effect: f64) -> Vec<Step> {
     let Some(token) = opened.token else { return Vec::new() };
-    let words = format!("The same without {}", opened.name(token));
-    let line = "the start's line of the states";
+    let words = format!("P without {}", opened.name(token));
+    let line = "the states: line (start)";
     vec![
         Step("conversion_rate_without", words, SheetCell::Estimate(without), line.into()),
         Step(
             "effect",
             "Removal effect".into(),
             SheetCell::Estimate(effect),
-            "1 − conversion_rate_without / conversion_rate".into(),
+            format!("1 − P without {} / P", opened.name(token)),
         ),
     ]
 }
@@ -90,10 +90,6 @@ fn names<'o>(opened: &'o Opened<'o>) -> Names<'o> {
 /// Columns that only matter where a row is removed are kept from the page of the totals.
 fn hidden(opened: &Opened<'_>) -> &'static [&'static str] {
     if opened.token.is_some() { &[] } else { &["conversion_without", "removed"] }
-}
-
-fn count(n: u64) -> SheetCell {
-    SheetCell::Count(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
 fn states(opened: &Opened<'_>, table: &ChainTable) -> Sheet {

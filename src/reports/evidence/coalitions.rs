@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::super::sheet::{Sheet, SheetCell};
-use super::computed::{Opened, Step};
+use super::computed::{Opened, Step, count};
 use super::sheets::{columns, sums};
 use crate::domain::attribution::path_table::{GameTable, Marginal, PathCount};
 
@@ -20,7 +20,7 @@ pub(super) fn open(opened: &Opened<'_>, table: &GameTable) -> (Vec<Sheet>, f64, 
         "effect",
         "Shapley value".into(),
         SheetCell::Estimate(value),
-        "the sum of what the row adds, weighted".into(),
+        "what the row adds, weighted and summed".into(),
     );
     let own = opened.token.map(|_| step);
     let mut sheets = vec![
@@ -84,10 +84,6 @@ impl Names {
         let named = self.rows.iter().fold(0, |sum, (_, bit)| sum << 1 | (set >> bit & 1));
         (set.count_ones(), Reverse(named))
     }
-}
-
-fn count(n: u64) -> SheetCell {
-    SheetCell::Count(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
 fn size(set: usize) -> SheetCell {

@@ -12,8 +12,9 @@ use super::super::ReportError;
 use super::super::cost_per_lead::aggregate::{Game, Played, micro, row_of};
 use super::super::credits::Measure;
 use super::super::dimension::{Part, RowKey};
+use super::super::paths::Goal;
 use super::super::sheet::{Sheet, SheetCell};
-use super::sheets::{columns, sums, yes_no};
+use super::sheets::{columns_but, sums, yes_no};
 use super::{chain, coalitions};
 use crate::domain::attribution::path_table::PathTable;
 use crate::domain::attribution::{ONE_MICRO, PathShare};
@@ -126,51 +127,38 @@ impl Opened<'_> {
         notes
     }
 
-    /// The first sheet: how the cell follows, step by step. `own` are the steps of the model.
+    /// The first sheet: how the cell follows, step by step. `rate` is what all paths have, `own` are the steps of the
+    /// model.
     pub(super) fn steps(&self, rate: &str, own: Vec<Step>) -> Sheet {
-        let count = |n: u64| SheetCell::Count(i64::try_from(n).unwrap_or(i64::MAX));
-        let (counts, goal) = (self.game.counts, self.game.goal);
+        let (counts, goals) = (self.game.counts, self.goals());
+        let with_path = format!("{goals} with a path");
         let mut steps = vec![
-            Step(
-                "conversions",
-                format!("{goal}s with a path"),
-                count(counts.conversions),
-                "counted in the period".into(),
-            ),
+            Step("conversions", with_path.clone(), count(counts.conversions), "counted in the period".into()),
             Step("null_paths", "Paths that led to none".into(), count(counts.nulls), "counted".into()),
-            Step(
-                "conversion_rate",
-                rate.into(),
-                SheetCell::Estimate(counts.conversion_rate),
-                "conversions / (conversions + null_paths)".into(),
-            ),
         ];
+        let all = format!("{with_path} / all paths");
+        steps.push(Step("conversion_rate", rate.into(), SheetCell::Estimate(counts.conversion_rate), all));
         steps.extend(own);
         if let Some(share) = self.share() {
-            let all = self.shares().iter().map(|s| s.effect).sum();
-            steps.push(Step(
-                "effects",
-                "Sum over all rows".into(),
-                SheetCell::Estimate(all),
-                "the sheet of effects".into(),
-            ));
-            steps.push(Step(
-                "share",
-                "Share of the row".into(),
-                SheetCell::Estimate(share.share),
-                "effect / effects".into(),
-            ));
+            let effects = SheetCell::Estimate(self.shares().iter().map(|s| s.effect).sum());
+            let of_share = "what the row has / what all rows have";
             let credit = SheetCell::Estimate(self.game.credit(share));
-            steps.push(Step("credit", format!("{goal}s of the row"), credit, "share × conversions".into()));
+            steps.extend([
+                Step("effects", "The same of all rows".into(), effects, "the sum of the next table".into()),
+                Step("share", "Share of the row".into(), SheetCell::Estimate(share.share), of_share.into()),
+                Step("credit", format!("{goals} of the row"), credit, format!("share × {with_path}")),
+            ]);
         } else if self.token.is_none() {
+            let words = format!("{goals} without a path");
             steps.push(Step(
                 "without_path",
-                format!("{goal}s without a path"),
+                words,
                 count(self.game.without),
-                "counted; (unattributed)".into(),
+                "counted; they are (unattributed)".into(),
             ));
         }
-        let columns = columns(&[("name", "Name"), ("step", "Step"), ("value", "Value"), ("how", "Computed from")]);
+        let list = [("name", "Name"), ("step", "Step"), ("value", "Value"), ("how", "Computed from")];
+        let columns = columns_but(&list, &["name"]);
         let row = |Step(name, step, value, how)| {
             vec![SheetCell::text(name), SheetCell::text(step), value, SheetCell::text(how)]
         };
@@ -178,16 +166,24 @@ impl Opened<'_> {
         Sheet { name: "steps", title: "Step by step".into(), totals: Vec::new(), columns, rows }
     }
 
+    /// What the model shares out, as a heading.
+    fn goals(&self) -> &'static str {
+        match self.game.goal {
+            Goal::Lead => "Leads",
+            Goal::Customer => "Customers",
+        }
+    }
+
     /// Every row's effect, share and credit.
     pub(super) fn effects(&self, title: &str, heading: &str) -> Sheet {
-        let credit = format!("{}s", self.game.goal);
-        let columns = columns(&[
+        let list = [
             ("row", "Row"),
             ("effect", heading),
             ("share", "Share"),
-            ("credit", &credit),
+            ("credit", self.goals()),
             ("in_cell", "This cell"),
-        ]);
+        ];
+        let columns = columns_but(&list, if self.token.is_some() { &[] } else { &["in_cell"] });
         let ranks = self.ranks();
         let rank = |s: &&PathShare| usize::try_from(s.token).ok().and_then(|token| ranks.get(token)).copied();
         let mut shares: Vec<&PathShare> = self.shares().iter().collect();
@@ -214,6 +210,10 @@ impl Opened<'_> {
         let limit = self.limit;
         (count > limit).then(|| format!("Of {count} {what} the first {limit} are listed; sums are of all."))
     }
+}
+
+pub(super) fn count(n: u64) -> SheetCell {
+    SheetCell::Count(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
 /// A step: its name on the wire, what it is, its value, what it is computed from.
