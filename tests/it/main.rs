@@ -39,6 +39,7 @@ mod models_page;
 mod moments;
 #[cfg(test)]
 mod path_evidence;
+#[cfg(test)]
 mod path_report;
 #[cfg(test)]
 mod paths;

@@ -1,5 +1,7 @@
 //! Evidence of aggregate models: the sheets alone give the report's figure again.
 
+#![expect(clippy::float_arithmetic, reason = "estimates, computed again the long way")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use headwater::domain::attribution::ONE_MICRO;
