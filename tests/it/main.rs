@@ -8,6 +8,8 @@
 mod support;
 
 #[cfg(test)]
+mod acceptance;
+#[cfg(test)]
 mod as_of;
 #[cfg(test)]
 mod browser;
@@ -29,6 +31,8 @@ mod evidence;
 mod hooks;
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
+mod inbox;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
