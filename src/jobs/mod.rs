@@ -4,7 +4,10 @@
 pub mod edit_costs;
 pub mod edit_endpoints;
 pub mod edit_links;
+pub mod edit_rates;
+pub mod edit_schedules;
 pub mod import;
 pub mod intake;
 pub mod load_touches;
 pub mod reclassify;
+pub mod workers;
