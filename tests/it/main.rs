@@ -38,6 +38,8 @@ mod models_page;
 #[cfg(test)]
 mod moments;
 #[cfg(test)]
+mod money;
+#[cfg(test)]
 mod path_report;
 #[cfg(test)]
 mod paths;
