@@ -16,6 +16,8 @@ use crate::store::{Conn, Moments, rates};
 pub(super) struct Exchange {
     to: Currency,
     table: RateTable,
+    /// For amounts that the first table has no rate for.
+    first: Option<RateTable>,
 }
 
 impl Exchange {
@@ -32,12 +34,14 @@ impl Exchange {
             currencies.insert(currency);
             days = Some(days.map_or(DayRange { from: day, to: day }, |d| DayRange { from: d.from.min(day), to: d.to.max(day) }));
         }
-        let Some(days) = days else { return Ok(Self { to, table: RateTable::default() }) };
+        let Some(days) = days else { return Ok(Self { to, table: RateTable::default(), first: None }) };
         currencies.insert(to);
         // Somewhat more than the oldest usable rates, so that a missing one can say which was the last.
         let reach = i32::try_from(AGE_DAYS_MAX * 8).unwrap_or(i32::MAX);
         let days = DayRange { from: days.from.plus_days(-reach), to: days.to };
-        Ok(Self { to, table: RateTable::new(rates::visible(conn, &currencies, days, moments)?) })
+        let mut table = |at| Ok::<_, ReportError>(RateTable::new(rates::visible(conn, &currencies, days, at)?));
+        let first = if moments.first_rates == moments.rates { None } else { Some(table(moments.first_rates)?) };
+        Ok(Self { to, table: table(moments.rates)?, first })
     }
 
     /// The rates for the money of purchases and refunds.
@@ -54,7 +58,8 @@ impl Exchange {
 
     /// How an amount of a day is converted.
     pub(super) fn quote(&self, from: Currency, day: Day) -> Result<Quote, Missing> {
-        self.table.quote(from, self.to, day)
+        let quote = |table: &RateTable| table.quote(from, self.to, day);
+        quote(&self.table).or_else(|missing| self.first.as_ref().map_or(Err(missing), quote))
     }
 
     /// How the money of a stage event is converted: at the rate of its UTC day.

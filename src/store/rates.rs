@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use super::batches::{Batch, BatchKind};
 use super::labels::Author;
 use super::schema::fx_rates;
-use super::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, batches, bytes, fact_id, ledger, stored};
+use super::{Conn, ROWS_PER_STATEMENT, StoreError, batches, bytes, fact_id, ledger, stored};
 use crate::domain::fault::Fault;
 use crate::domain::fx::{Rate, RateSource};
 use crate::domain::ids::BatchId;
@@ -152,12 +152,12 @@ fn write(conn: &mut Conn, rows: &[Row]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The rates between some currencies, the euro among them, that a report sees on some days; in no order.
+/// The rates between some currencies, the euro among them, that stood at a moment, of some days; in no order.
 pub fn visible(
     conn: &mut Conn,
     currencies: &BTreeSet<Currency>,
     days: DayRange,
-    moments: &Moments,
+    at: UtcMillis,
 ) -> Result<Vec<Rate>, StoreError> {
     use fx_rates as t;
     let mut codes: Vec<&str> = currencies.iter().map(|c| c.code()).collect();
@@ -165,8 +165,8 @@ pub fn visible(
     let (from, to) = (days.from.to_string(), days.to.to_string());
     let rows: Vec<Row> = on!(conn, c => t::table
         .filter(t::quote.eq_any(&codes)).filter(t::base.eq_any(&codes))
-        .filter(t::day.ge(&from)).filter(t::day.le(&to)).filter(t::recorded_at.le(moments.rates.0))
-        .filter(t::voided_at.is_null().or(t::voided_at.gt(moments.rates.0)))
+        .filter(t::day.ge(&from)).filter(t::day.le(&to)).filter(t::recorded_at.le(at.0))
+        .filter(t::voided_at.is_null().or(t::voided_at.gt(at.0)))
         .select(Row::as_select()).load(c))?;
     rows.iter().map(Row::rate).collect()
 }

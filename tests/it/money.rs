@@ -152,6 +152,25 @@ on_both! {
         assert_eq!(report(&as_of), bytes);
     }
 
+    fn a_restatement_counts_a_later_cost_at_the_rate_that_it_came_with(app) {
+        app.link("go");
+        media(&app, "2026-01-05", "linkedin-organic", "10.00", "EUR");
+        let from = app.report(JANUARY)["as_of"].clone();
+        add_rate(&app, "2026-01-05", "EUR", "USD", "1.25");
+        media(&app, "2026-01-05", "linkedin-organic", "100.00", "USD");
+        let between = app.report(JANUARY)["as_of"].clone();
+        add_rate(&app, "2026-01-05", "EUR", "USD", "1.6");
+        let restated = |from: &Value| {
+            let query = format!("{JANUARY}&from_as_of={from}");
+            let report = app.client.get(&format!("/api/v1/reports/restatement?{query}")).expect(200);
+            let own = lines(&report, "totals").iter().find(|l| l["figure"] == "cost_minor").expect("cost").clone();
+            ["before", "after", "cost_correction", "rate"].map(|name| own[name].as_i64().expect("amount"))
+        };
+        // What had no rate before is counted at the one of today.
+        assert_eq!(restated(&from), [1_000, 7_250, 6_250, 0]);
+        assert_eq!(restated(&between), [9_000, 7_250, 0, -1_750]);
+    }
+
     fn bad_rates_are_refused_whole(app) {
         let refused = import(&app, b"Date,USD\n2026-01-05,1.1\n2026-01-06,x\n");
         assert_eq!((refused.status, refused.fault_codes()), (422, vec!["rate-malformed".to_owned()]));

@@ -49,6 +49,7 @@ impl From<Rate> for RateView {
 
 /// Which rates.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct RatesQuery {
     /// Up to this day; the newest if not given.
