@@ -10,6 +10,7 @@ mod conversions;
 mod costs;
 mod endpoints;
 mod forms;
+mod inbox;
 mod keys;
 mod labels;
 mod labour;
@@ -89,6 +90,8 @@ fn reading(service: &mut ServiceConfig) {
         .route("/rates", web::get().to(rates::show))
         .route("/costs/batches/{id}", web::get().to(costs::batch))
         .route("/conversions", web::get().to(conversions::list))
+        .route("/inbox", web::get().to(inbox::list))
+        .route("/inbox/{id}", web::get().to(inbox::show))
         .route("/people/{id}", web::get().to(people::show))
         .route("/endpoints", web::get().to(endpoints::list))
         .route("/keys", web::get().to(keys::list));
@@ -114,8 +117,8 @@ fn writing(service: &mut ServiceConfig) {
         .route("/rates", web::post().to(rates::add))
         .route("/rates/import", web::post().to(rates::import))
         .route("/costs/batches/{id}/undo", web::post().to(costs::undo))
-        .route("/deliveries/replay", web::post().to(conversions::replay_all))
-        .route("/deliveries/{id}/replay", web::post().to(conversions::replay))
+        .route("/inbox/replay", web::post().to(inbox::replay_all))
+        .route("/inbox/{id}/replay", web::post().to(inbox::replay))
         .route("/endpoints", web::post().to(endpoints::create))
         .route("/endpoints/{id}/archive", web::post().to(endpoints::archive))
         .route("/keys", web::post().to(keys::create))
