@@ -32,6 +32,7 @@ pub mod costs;
 pub mod counts;
 pub mod dates;
 pub mod decode;
+pub mod ecb;
 pub mod grid;
 pub mod mapping;
 pub mod numbers;

@@ -232,13 +232,17 @@ diesel::table! {
         id -> BigInt,
         name -> Text,
         token -> Text,
-        verification -> Text,
         secret -> Binary,
         mapping -> Text,
         currency -> Nullable<Text>,
         counts_revenue -> Bool,
         created_at -> BigInt,
         archived_at -> Nullable<BigInt>,
+        preset -> Text,
+        own_preset -> Nullable<Text>,
+        signed_url -> Nullable<Text>,
+        api_base_url -> Nullable<Text>,
+        api_token -> Nullable<Binary>,
     }
 }
 
@@ -250,6 +254,11 @@ diesel::table! {
         message_id -> Nullable<Text>,
         body -> Binary,
         source -> Text,
+        method -> Text,
+        content_type -> Nullable<Text>,
+        bytes -> BigInt,
+        head -> Nullable<Binary>,
+        removed_at -> Nullable<BigInt>,
     }
 }
 
@@ -320,6 +329,59 @@ diesel::table! {
         source -> Text,
         document -> Nullable<Text>,
         platform_campaign_id -> Nullable<BigInt>,
+        allocation -> Nullable<Text>,
+        note -> Nullable<Text>,
+        worker -> Nullable<Text>,
+        work_seconds -> Nullable<BigInt>,
+        hourly_minor -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    cost_schedules (id) {
+        id -> Binary,
+        schedule_id -> Binary,
+        recorded_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        batch_id -> Binary,
+        effective_from -> Text,
+        name -> Text,
+        kind -> Text,
+        first_day -> Text,
+        last_day -> Nullable<Text>,
+        channel_id -> Nullable<BigInt>,
+        campaign_id -> Nullable<BigInt>,
+        amount_minor -> BigInt,
+        currency -> Text,
+        allocation -> Nullable<Text>,
+        document -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    hourly_rates (id) {
+        id -> Binary,
+        recorded_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        batch_id -> Binary,
+        worker -> Text,
+        effective_from -> Text,
+        hourly_minor -> BigInt,
+        currency -> Text,
+    }
+}
+
+diesel::table! {
+    fx_rates (id) {
+        id -> Binary,
+        recorded_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        batch_id -> Binary,
+        day -> Text,
+        base -> Text,
+        quote -> Text,
+        value -> Text,
+        source -> Text,
     }
 }
 
@@ -456,6 +518,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     stage_events,
     identity_facts,
     cost_entries,
+    cost_schedules,
+    hourly_rates,
+    fx_rates,
     platform_accounts,
     platform_campaigns,
     platform_ads,

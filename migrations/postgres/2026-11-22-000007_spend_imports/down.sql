@@ -8,5 +8,3 @@ DROP TABLE platform_revisions;
 DROP TABLE platform_ads;
 DROP TABLE platform_campaigns;
 DROP TABLE platform_accounts;
-DELETE FROM batches WHERE kind = 'metrics';
-ALTER TABLE batches ADD CONSTRAINT batches_kind_check CHECK (kind IN ('touches', 'conversions', 'costs'));

@@ -110,6 +110,3 @@ CREATE TABLE import_uploads (
     expires_at BIGINT NOT NULL,
     created_by TEXT NOT NULL
 );
-
--- Batches of metrics. The column is made anew without its CHECK, which cannot be changed in place; the program checks kinds.
-ALTER TABLE batches DROP CONSTRAINT batches_kind_check;

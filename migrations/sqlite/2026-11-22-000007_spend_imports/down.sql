@@ -8,8 +8,3 @@ DROP TABLE platform_revisions;
 DROP TABLE platform_ads;
 DROP TABLE platform_campaigns;
 DROP TABLE platform_accounts;
-DELETE FROM batches WHERE kind = 'metrics';
-ALTER TABLE batches ADD COLUMN kind_checked TEXT NOT NULL DEFAULT 'costs' CHECK (kind_checked IN ('touches', 'conversions', 'costs'));
-UPDATE batches SET kind_checked = kind;
-ALTER TABLE batches DROP COLUMN kind;
-ALTER TABLE batches RENAME COLUMN kind_checked TO kind;

@@ -110,9 +110,3 @@ CREATE TABLE import_uploads (
     expires_at BIGINT NOT NULL,
     created_by TEXT NOT NULL
 );
-
--- Batches of metrics. The column is made anew without its CHECK, which cannot be changed in place; the program checks kinds.
-ALTER TABLE batches ADD COLUMN kind_checked TEXT NOT NULL DEFAULT '';
-UPDATE batches SET kind_checked = kind;
-ALTER TABLE batches DROP COLUMN kind;
-ALTER TABLE batches RENAME COLUMN kind_checked TO kind;

@@ -11,7 +11,7 @@ use askama::Template;
 use super::forms::{Choice, Fields, Form};
 use super::links::label_choices;
 use super::page::{PageError, PageResult, Shell, count, money, ok, see, unprocessable, when};
-use super::session::{Posted, SignedIn, require_own_form, require_own_origin};
+use super::session::{Posted, SignedIn, require_own_form};
 use crate::domain::fault::Fault;
 use crate::domain::ids::BatchId;
 use crate::domain::money::{Currency, Money};
@@ -21,7 +21,9 @@ use crate::http::problem::Problem;
 use crate::http::state::State;
 use crate::imports::preset;
 use crate::jobs::edit_platforms;
-use crate::jobs::platform_import::{self, AccountView, CampaignView, Options, Preview, Read, SheetView, Words, own_presets};
+use crate::jobs::platform_import::{
+    self, AccountView, CampaignView, Options, Preview, Read, SheetView, Words, own_presets,
+};
 use crate::secret::{random_token, sha256};
 use crate::store::batches::{self, Batch, BatchKind};
 use crate::store::costs;
@@ -93,9 +95,8 @@ async fn start_page(who: &SignedIn, state: &State, form: Form) -> Result<StartPa
 
 /// `POST /app/import`: takes a file.
 pub(super) async fn upload(who: SignedIn, state: Data<State>, request: HttpRequest, payload: Payload) -> PageResult {
-    require_own_origin(&request, &state)?;
     let uploaded = crate::http::upload::read(&request, payload, state.config.imports.file_bytes_max).await?;
-    require_own_form(uploaded.fields.get("csrf").map_or("", String::as_str), &who)?;
+    require_own_form(&request, &state, uploaded.fields.get("csrf").map_or("", String::as_str), &who)?;
     let Some(file) = uploaded.file else {
         let fault = Fault::new("file", "missing", "choose a file that is not empty");
         return unprocessable(&start_page(&who, &state, Form::refused(Fields::default(), vec![fault])).await?);
@@ -198,8 +199,18 @@ impl FilePage {
 }
 
 /// What the page asks, if the file leaves it open.
-const ASKED: &[&str] =
-    &["preset", "currency", "account", "dates", "decimal", "exported_on", "scope", "days", "spread", "accept_difference"];
+const ASKED: &[&str] = &[
+    "preset",
+    "currency",
+    "account",
+    "dates",
+    "decimal",
+    "exported_on",
+    "scope",
+    "days",
+    "spread",
+    "accept_difference",
+];
 /// What may also be said without being asked.
 const OPTIONAL: &[&str] = &["preset", "account", "exported_on"];
 
@@ -305,7 +316,8 @@ async fn file_page(
     };
     let can_import = preview.is_some() && faults.is_empty();
     faults.extend(refused.into_iter().filter(|f| !faults.contains(f)).collect::<Vec<_>>());
-    let mut asks: Vec<String> = faults.iter().map(|f| f.field.clone()).filter(|f| ASKED.contains(&f.as_str())).collect();
+    let mut asks: Vec<String> =
+        faults.iter().map(|f| f.field.clone()).filter(|f| ASKED.contains(&f.as_str())).collect();
     // What was said once can be changed.
     asks.extend(ASKED.iter().filter(|n| !OPTIONAL.contains(n) && fields.is_on(n)).map(|n| (*n).to_owned()));
     let (own, (channels, campaigns)) = state.db.read(|conn| Ok((own_presets(conn)?, label_choices(conn)?))).await?;

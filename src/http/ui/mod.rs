@@ -12,18 +12,23 @@ mod endpoints;
 mod forms;
 mod import;
 mod import_map;
+mod inbox;
 mod keys;
 mod labels;
+mod labour;
 mod links;
+mod monthly;
 mod once;
 mod page;
 mod people;
 mod platforms;
+mod rates;
 mod report;
 mod session;
 mod set_up;
 mod sheets;
 mod sign_in;
+mod upload;
 
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
@@ -51,6 +56,7 @@ pub(super) fn configure(service: &mut ServiceConfig) {
             .wrap(from_fn(with_headers))
             .app_data(query_config())
             .app_data(web::FormConfig::default().limit(FORM_BYTES_MAX))
+            .app_data(upload::limits(crate::http::api::rates::FILE_BYTES_MAX))
             .configure(anonymous)
             .configure(reading)
             .configure(writing)
@@ -85,6 +91,10 @@ fn reading(service: &mut ServiceConfig) {
         .route("/campaigns", web::get().to(labels::campaigns))
         .route("/campaigns/{id}", web::get().to(labels::campaign))
         .route("/costs", web::get().to(costs::list))
+        .route("/costs/rules", web::get().to(costs::rules))
+        .route("/costs/labour", web::get().to(labour::show))
+        .route("/costs/monthly", web::get().to(monthly::show))
+        .route("/rates", web::get().to(rates::show))
         .route("/costs/batches/{id}", web::get().to(costs::batch))
         .route("/import", web::get().to(import::start))
         .route("/import/done/{batch}", web::get().to(import::done))
@@ -92,6 +102,8 @@ fn reading(service: &mut ServiceConfig) {
         .route("/import/file/{token}/columns", web::get().to(import_map::show))
         .route("/platforms", web::get().to(platforms::list))
         .route("/conversions", web::get().to(conversions::list))
+        .route("/inbox", web::get().to(inbox::list))
+        .route("/inbox/{id}", web::get().to(inbox::show))
         .route("/people/{id}", web::get().to(people::show))
         .route("/endpoints", web::get().to(endpoints::list))
         .route("/keys", web::get().to(keys::list));
@@ -110,13 +122,19 @@ fn writing(service: &mut ServiceConfig) {
         .route("/campaigns/{id}", web::post().to(labels::change_campaign))
         .route("/campaigns/{id}/archive", web::post().to(labels::archive_campaign))
         .route("/costs", web::post().to(costs::add))
+        .route("/costs/labour", web::post().to(labour::add))
+        .route("/costs/hourly-rates", web::post().to(labour::add_rate))
+        .route("/costs/monthly", web::post().to(monthly::add))
+        .route("/costs/monthly/change", web::post().to(monthly::change))
+        .route("/rates", web::post().to(rates::add))
+        .route("/rates/import", web::post().to(rates::import))
         .route("/costs/batches/{id}/undo", web::post().to(costs::undo))
         .route("/import", web::post().to(import::upload))
         .route("/import/file/{token}", web::post().to(import::act))
         .route("/import/file/{token}/columns", web::post().to(import_map::save))
         .route("/platforms/{id}", web::post().to(platforms::map))
-        .route("/deliveries/replay", web::post().to(conversions::replay_all))
-        .route("/deliveries/{id}/replay", web::post().to(conversions::replay))
+        .route("/inbox/replay", web::post().to(inbox::replay_all))
+        .route("/inbox/{id}/replay", web::post().to(inbox::replay))
         .route("/endpoints", web::post().to(endpoints::create))
         .route("/endpoints/{id}/archive", web::post().to(endpoints::archive))
         .route("/keys", web::post().to(keys::create))

@@ -67,7 +67,14 @@ pub(super) async fn map(posted: Posted, state: Data<State>, id: Path<String>) ->
     };
     let changed = state
         .db
-        .write(move |conn| edit_platforms::map(conn, subject, channel.as_deref(), campaign.as_deref(), effect, &author))
+        .write(move |conn| {
+            let mapped = edit_platforms::map(conn, subject, channel.as_deref(), campaign.as_deref(), effect, &author)?;
+            let moved = match (subject, &zone) {
+                (Subject::Account(id), Some(zone)) => edit_platforms::set_zone(conn, id, zone)?,
+                _ => false,
+            };
+            Ok(mapped || moved)
+        })
         .await;
     match changed {
         Ok(true) => Ok(see("/app/platforms?done=mapping-recorded")),

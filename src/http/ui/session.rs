@@ -61,10 +61,29 @@ impl FromRequest for Posted {
             let who = signed_in(&request, &state).await?;
             require_own_origin(&request, &state)?;
             let fields = read(form.await)?;
-            require_own_form(fields.get("csrf"), &who)?;
+            require_own_form(&request, &state, fields.get("csrf"), &who)?;
             Ok(Self { who, fields })
         })
     }
+}
+
+/// Refuses a form that another site sent, or that does not carry the session's own token.
+pub(super) fn require_own_form(
+    request: &HttpRequest,
+    state: &State,
+    csrf: &str,
+    who: &SignedIn,
+) -> Result<(), PageError> {
+    require_own_origin(request, state)?;
+    if same_secret(csrf, &who.session.csrf) {
+        return Ok(());
+    }
+    Err(PageError::new(
+        StatusCode::FORBIDDEN,
+        "This form is not yours",
+        "the form does not belong to your session, perhaps because you signed in again since; \
+         go back, reload the page and send it again. Nothing was stored",
+    ))
 }
 
 /// A form of somebody who has no session yet: it came from our pages.
@@ -89,7 +108,7 @@ impl FromRequest for PostedByAnyone {
     }
 }
 
-fn state_of(request: &HttpRequest) -> Result<Data<State>, PageError> {
+pub(super) fn state_of(request: &HttpRequest) -> Result<Data<State>, PageError> {
     request.app_data::<Data<State>>().cloned().ok_or_else(|| {
         PageError::new(StatusCode::INTERNAL_SERVER_ERROR, "The server made a mistake", "it has no state")
     })
@@ -108,21 +127,8 @@ async fn signed_in(request: &HttpRequest, state: &State) -> Result<SignedIn, Pag
     }
 }
 
-/// Refuses a form that does not carry the session's token.
-pub(super) fn require_own_form(csrf: &str, who: &SignedIn) -> Result<(), PageError> {
-    if same_secret(csrf, &who.session.csrf) {
-        return Ok(());
-    }
-    Err(PageError::new(
-        StatusCode::FORBIDDEN,
-        "This form is not yours",
-        "the form does not belong to your session, perhaps because you signed in again since; \
-         go back, reload the page and send it again. Nothing was stored",
-    ))
-}
-
 /// Refuses a form that another site sent. Browsers name the origin on every such post; other clients may not.
-pub(super) fn require_own_origin(request: &HttpRequest, state: &State) -> Result<(), PageError> {
+fn require_own_origin(request: &HttpRequest, state: &State) -> Result<(), PageError> {
     let header = |name| request.headers().get(name).map(|v| v.to_str().unwrap_or(""));
     let Some(origin) = header(ORIGIN) else { return Ok(()) };
     let public = url::Url::parse(&state.config.server.public_url).map(|u| u.origin().ascii_serialization());

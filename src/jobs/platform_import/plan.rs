@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Read;
+use crate::domain::allocation::Allocation;
 use crate::domain::cost::{CostDraft, CostKind};
 use crate::domain::fault::{Fault, shown};
 use crate::domain::ids::PlatformCampaignId;
@@ -130,5 +131,8 @@ pub(super) fn draft(entry: &SpendEntry, source: &Source) -> CostDraft {
         amount: entry.amount,
         source: source.clone(),
         document: None,
+        allocation: Allocation::Keep,
+        note: None,
+        labour: None,
     }
 }
