@@ -232,13 +232,17 @@ diesel::table! {
         id -> BigInt,
         name -> Text,
         token -> Text,
-        verification -> Text,
         secret -> Binary,
         mapping -> Text,
         currency -> Nullable<Text>,
         counts_revenue -> Bool,
         created_at -> BigInt,
         archived_at -> Nullable<BigInt>,
+        preset -> Text,
+        own_preset -> Nullable<Text>,
+        signed_url -> Nullable<Text>,
+        api_base_url -> Nullable<Text>,
+        api_token -> Nullable<Binary>,
     }
 }
 
@@ -250,6 +254,11 @@ diesel::table! {
         message_id -> Nullable<Text>,
         body -> Binary,
         source -> Text,
+        method -> Text,
+        content_type -> Nullable<Text>,
+        bytes -> BigInt,
+        head -> Nullable<Binary>,
+        removed_at -> Nullable<BigInt>,
     }
 }
 

@@ -89,6 +89,8 @@ pub enum Outcome {
     Stored(StageEventId),
     /// The same event was told before, with the same content.
     Duplicate(StageEventId),
+    /// The same event was told before by another kind of message, of this person; its keys may be new.
+    Retold(StageEventId, Option<PersonId>),
     /// The same event was told before, with other content; nothing was stored.
     Conflict(StageEventId),
 }
@@ -104,12 +106,20 @@ pub fn insert(
     recording: &Recording,
 ) -> Result<Outcome, StoreError> {
     use stage_events as t;
-    let told: Option<(Vec<u8>, Vec<u8>)> = on!(conn, c => t::table
+    let told: Option<(Vec<u8>, Vec<u8>, Loaded)> = on!(conn, c => t::table
         .filter(t::source.eq(teller.source.as_str())).filter(t::event_id.eq(&draft.event_id)).filter(t::voided_at.is_null())
-        .select((t::id, t::content_hash)).first(c).optional())?;
-    if let Some((id, hash)) = told {
+        .select((t::id, t::content_hash, Loaded::as_select())).first(c).optional())?;
+    if let Some((id, hash, told)) = told {
         let id = StageEventId(uuid(&id)?);
-        return Ok(if hash == content_hash { Outcome::Duplicate(id) } else { Outcome::Conflict(id) });
+        if hash == content_hash {
+            return Ok(Outcome::Duplicate(id));
+        }
+        let told = told.into_event()?;
+        return Ok(if draft.is_retelling_of(told.stage, told.value) {
+            Outcome::Retold(id, told.person)
+        } else {
+            Outcome::Conflict(id)
+        });
     }
     let id = StageEventId(fact_id(recording.at));
     let person = identity::person_of(conn, &draft.keys, &Recording { event: Some(id), ..recording.clone() })?;
@@ -155,6 +165,28 @@ pub fn void(conn: &mut Conn, id: StageEventId, author: &Author) -> Result<bool, 
     }
 }
 
+/// Voids events and the joins they told at `at`, for a caller that holds the ledger: others told in their place at the
+/// same time are one change to every report.
+pub fn void_at(conn: &mut Conn, ids: &[StageEventId], at: UtcMillis) -> Result<(), StoreError> {
+    use stage_events as t;
+    for id in ids {
+        on!(conn, c => diesel::update(t::table.filter(t::id.eq(bytes(id.0))).filter(t::voided_at.is_null()))
+            .set(t::voided_at.eq(at.0)).execute(c))?;
+        identity::void_of_event(conn, *id, at)?;
+    }
+    Ok(())
+}
+
+/// Those of some events that stand, with the sender's id and the hash of the content.
+pub fn standing(conn: &mut Conn, ids: &[StageEventId]) -> Result<Vec<(StageEventId, String, Vec<u8>)>, StoreError> {
+    use stage_events as t;
+    let keys: Vec<Vec<u8>> = ids.iter().map(|id| bytes(id.0)).collect();
+    let rows: Vec<(Vec<u8>, String, Vec<u8>)> = on!(conn, c => t::table
+        .filter(t::id.eq_any(&keys)).filter(t::voided_at.is_null())
+        .select((t::id, t::event_id, t::content_hash)).load(c))?;
+    rows.into_iter().map(|(id, event_id, hash)| Ok((StageEventId(uuid(&id)?), event_id, hash))).collect()
+}
+
 /// The events that a report sees, each kind up to its own moment.
 macro_rules! seen {
     ($moments:expr) => {{
@@ -177,6 +209,15 @@ pub fn visible(conn: &mut Conn, moments: &Moments) -> Result<Vec<StageEvent>, St
     // Here, where it costs a fraction of the database's sort of whole rows.
     rows.sort_unstable_by_key(|r| (r.occurred_at, r.id));
     rows.into_iter().map(Loaded::into_event).collect()
+}
+
+/// Those of some events that there are, each with whether it has been voided.
+pub fn get_all(conn: &mut Conn, ids: &[StageEventId]) -> Result<Vec<(StageEvent, bool)>, StoreError> {
+    use stage_events as t;
+    let keys: Vec<Vec<u8>> = ids.iter().map(|id| bytes(id.0)).collect();
+    let rows: Vec<(Loaded, Option<i64>)> = on!(conn, c => t::table.filter(t::id.eq_any(&keys))
+        .select((Loaded::as_select(), t::voided_at)).load(c))?;
+    rows.into_iter().map(|(row, voided_at)| Ok((row.into_event()?, voided_at.is_some()))).collect()
 }
 
 /// The newest standing events.

@@ -8,6 +8,8 @@
 mod support;
 
 #[cfg(test)]
+mod acceptance;
+#[cfg(test)]
 mod as_of;
 #[cfg(test)]
 mod browser;
@@ -30,6 +32,8 @@ mod hooks;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod inbox;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod links;
@@ -37,6 +41,8 @@ mod links;
 mod models_page;
 #[cfg(test)]
 mod moments;
+#[cfg(test)]
+mod path_evidence;
 #[cfg(test)]
 mod path_report;
 #[cfg(test)]
