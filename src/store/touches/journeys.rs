@@ -81,7 +81,7 @@ pub struct Wanted {
 }
 
 /// Touches of browsers that a report sees, with the classes that it sees, browser by browser in the order of `wanted`,
-/// which names each once. Of `classes` alone, where they are given and no touch has a later class; else of all.
+/// which names each once, and by id. Of `classes` alone, where they are given and no touch has a later class; else of all.
 ///
 /// One statement for many browsers: the list is joined as a table, so that the database neither reads a long statement
 /// nor sorts the list, and the place in it comes back instead of the browser. Times are told by ids: SQLite's index of
@@ -98,7 +98,7 @@ pub fn by_visitors(
     };
     let mut rows = joined(conn, wanted, codes.as_deref(), moments)?;
     // The databases go through the list in its order, though nothing binds them to.
-    rows.sort_by_key(|row| row.place);
+    rows.sort_by_key(|row| (row.place, row.touch.id));
     let later = classes::of_touches(conn, rows.iter().map(|r| r.touch.id), moments.classes)?;
     let touch = |row: Placed| {
         let visitor = usize::try_from(row.place).ok().and_then(|place| wanted.get(place)).map(|w| w.visitor);
