@@ -22,6 +22,7 @@ pub mod link;
 pub mod money;
 pub(crate) mod named_enum;
 pub mod person;
+pub mod platform;
 pub mod schedule;
 pub mod slug;
 pub mod stage;

@@ -33,7 +33,7 @@ pub fn configure(service: &mut ServiceConfig) {
 }
 
 fn api_v1(service: &mut ServiceConfig) {
-    use api::{conversions, costs, endpoints, inbox, labels, links, people, rates, reports, schedules};
+    use api::{conversions, costs, endpoints, imports, inbox, labels, links, people, rates, reports, schedules};
     service
         .route("/channels", web::get().to(labels::list_channels))
         .route("/channels", web::post().to(labels::create_channel))
@@ -68,6 +68,15 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/rates/import", web::post().to(rates::import_rates))
         .route("/batches", web::get().to(costs::list_batches))
         .route("/batches/{id}", web::delete().to(costs::undo_batch))
+        .route("/imports", web::post().to(imports::post_import))
+        .route("/imports/presets", web::get().to(imports::list_presets))
+        .route("/imports/presets", web::post().to(imports::save_preset))
+        .route("/imports/presets/{name}", web::delete().to(imports::remove_preset))
+        .route("/platforms", web::get().to(imports::list_platforms))
+        .route("/platforms/accounts/{id}", web::put().to(imports::map_account))
+        .route("/platforms/campaigns/{id}", web::put().to(imports::map_campaign))
+        .route("/metrics/posts", web::get().to(reports::post_metrics))
+        .route("/metrics/accounts", web::get().to(reports::account_metrics))
         .route("/endpoints", web::get().to(endpoints::list_endpoints))
         .route("/endpoints", web::post().to(endpoints::create_endpoint))
         .route("/endpoints/{id}/mapping", web::put().to(endpoints::set_mapping))

@@ -28,6 +28,8 @@ mod durability;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod identity;
