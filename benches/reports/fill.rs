@@ -20,7 +20,7 @@ use headwater::store::labels::{Author, Similar, create_campaign, create_channel}
 use headwater::store::stage_events::{self, Teller};
 use headwater::store::{Conn, Db, StoreError, costs, ledger, links, rollups};
 use headwater::tracking::classify::{ClassificationSettings, Classifier};
-use headwater::tracking::writer::TouchSink;
+use headwater::tracking::writer::RecordSink;
 
 use super::Outcome;
 use super::dice::Dice;

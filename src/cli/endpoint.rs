@@ -11,7 +11,6 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::EndpointId;
 use crate::jobs::edit_endpoints::{self, EndpointDraft};
 use crate::jobs::intake::IntakeContext;
-use crate::store::deliveries::Verdict;
 use crate::store::endpoints;
 
 #[derive(Debug, Subcommand)]
@@ -47,8 +46,6 @@ pub(super) enum EndpointCommand {
         /// JSON file that says where the fields are
         mapping: PathBuf,
     },
-    /// Read every quarantined delivery again, as after a mapping change
-    Replay,
     /// Take an endpoint out of use
     Archive {
         /// The endpoint's id, such as `end_1`
@@ -110,15 +107,7 @@ pub(super) fn run(context: &Context, command: EndpointCommand) -> Result<(), Cli
             let (id, text): (EndpointId, String) = (id.parse()?, std::fs::read_to_string(mapping)?);
             core.db.write_now(|conn| edit_endpoints::set_mapping(conn, id, &text))?;
             context.print(&json!({ "id": id }), || {
-                format!("{id} has a new mapping; `headwater endpoint replay` reads what is quarantined again")
-            });
-        }
-        EndpointCommand::Replay => {
-            let items = core.db.write_now(|conn| edit_endpoints::replay_quarantined(conn, &intake, now))?;
-            let stored = items.iter().filter(|i| i.verdict == Verdict::Stored).count();
-            let left = items.iter().filter(|i| i.verdict == Verdict::Quarantined).count();
-            context.print(&json!({ "stored": stored, "quarantined": left }), || {
-                format!("{stored} stored, {left} still quarantined")
+                format!("{id} has a new mapping; `headwater inbox replay --endpoint {id} --status quarantined` reads again what did not fit")
             });
         }
         EndpointCommand::Archive { id } => {

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod endpoint;
 mod import;
+mod inbox;
 mod key;
 mod link;
 mod reclassify;
@@ -86,6 +87,9 @@ enum Command {
     /// Receivers of webhooks
     #[command(subcommand)]
     Endpoint(endpoint::EndpointCommand),
+    /// The inbox: what came in, what became of it, and reading it again
+    #[command(subcommand)]
+    Inbox(inbox::Inbox),
     /// Import history from CSV files
     Import(import::ImportCommand),
     /// Costs: what was spent
@@ -211,6 +215,7 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Campaign(command) => channel::run_campaign(&context, command),
         Command::Link(command) => link::run(&context, command),
         Command::Endpoint(command) => endpoint::run(&context, command),
+        Command::Inbox(command) => inbox::run(&context, command),
         Command::Import(command) => import::run(&context, &command),
         Command::Cost(command) => cost::run(&context, command),
         Command::Batch(command) => batch::run(&context, command),

@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod channel;
 pub mod client;
 pub mod cost;
+pub mod delivery;
 pub mod destination;
 pub mod fault;
 pub mod ids;

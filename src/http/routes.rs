@@ -33,7 +33,7 @@ pub fn configure(service: &mut ServiceConfig) {
 }
 
 fn api_v1(service: &mut ServiceConfig) {
-    use api::{conversions, costs, endpoints, labels, links, people, reports};
+    use api::{conversions, costs, endpoints, inbox, labels, links, people, reports};
     service
         .route("/channels", web::get().to(labels::list_channels))
         .route("/channels", web::post().to(labels::create_channel))
@@ -64,8 +64,10 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/endpoints", web::post().to(endpoints::create_endpoint))
         .route("/endpoints/{id}/mapping", web::put().to(endpoints::set_mapping))
         .route("/endpoints/{id}", web::delete().to(endpoints::archive_endpoint))
-        .route("/deliveries", web::get().to(endpoints::list_deliveries))
-        .route("/deliveries/{id}/replay", web::post().to(endpoints::replay_delivery))
+        .route("/deliveries", web::get().to(inbox::list_deliveries))
+        .route("/deliveries/replay", web::post().to(inbox::replay_deliveries))
+        .route("/deliveries/{id}", web::get().to(inbox::get_delivery))
+        .route("/deliveries/{id}/replay", web::post().to(inbox::replay_delivery))
         .route("/reports/cost-per-lead", web::get().to(reports::cost_per_lead))
         .route("/reports", web::get().to(reports::list_reports))
         .route("/reports/{report}", web::get().to(reports::sheets))

@@ -5,15 +5,14 @@ use crate::connectors::overrides::Overrides;
 use crate::connectors::preset::{Preset, SecretOrigin};
 use crate::connectors::presets;
 use crate::domain::fault::Fault;
-use crate::domain::ids::{DeliveryId, EndpointId};
+use crate::domain::ids::EndpointId;
 use crate::domain::money::Currency;
 use crate::domain::time::UtcMillis;
 use crate::jobs::connectors::{self, LiveSecret, preset_of};
-use crate::jobs::intake::{self, IntakeContext};
+use crate::jobs::intake::IntakeContext;
 use crate::secret::{random_token, random_webhook_secret};
-use crate::store::deliveries::{self, Item, Verdict};
 use crate::store::endpoints::{self, Endpoint};
-use crate::store::{Conn, StoreError};
+use crate::store::{Conn, StoreError, lookups};
 
 /// How long the secret before the last goes on being taken after a change, unless said otherwise: a day.
 pub const OVERLAP_MS: i64 = 86_400_000;
@@ -147,6 +146,7 @@ pub fn set_api(
     base_url: Option<&str>,
     token: Option<&str>,
     context: &IntakeContext,
+    now: UtcMillis,
 ) -> Result<(), StoreError> {
     let base_url = base_url.map(str::trim).filter(|u| !u.is_empty());
     if let Some(fault) = url_fault("api_base_url", base_url) {
@@ -158,7 +158,9 @@ pub fn set_api(
         return Err(StoreError::refused(Fault::new("api_token", "token-malformed", why)));
     }
     let sealed = token.map(|t| context.secret.seal(t.as_bytes())).transpose()?;
-    endpoints::set_api(conn, id, base_url, sealed.as_deref())
+    endpoints::set_api(conn, id, base_url, sealed.as_deref())?;
+    // What waited for a token, or for another one, is asked for now.
+    lookups::postpone_all(conn, id, now)
 }
 
 /// A secret for senders that take ours; empty where the vendor makes it or there is none.
@@ -180,19 +182,6 @@ fn url_fault(field: &str, text: Option<&str>) -> Option<Fault> {
     let why =
         format!("{} is no address; write it whole, as https://example.com/path", crate::domain::fault::shown(bad));
     Some(Fault::new(field, "url-malformed", why))
-}
-
-/// Reads every quarantined delivery again, as after a mapping change; answers their items.
-pub fn replay_quarantined(conn: &mut Conn, context: &IntakeContext, now: UtcMillis) -> Result<Vec<Item>, StoreError> {
-    let mut ids: Vec<DeliveryId> =
-        deliveries::inbox(conn, Some(Verdict::Quarantined), 10_000)?.into_iter().map(|row| row.item.delivery).collect();
-    ids.sort();
-    ids.dedup();
-    let mut items = Vec::new();
-    for id in ids {
-        items.extend(intake::read_delivery(conn, context, id, now)?);
-    }
-    Ok(items)
 }
 
 /// A user's mapping; without one, the preset stands as it is.

@@ -247,6 +247,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    lookups (delivery_id, item, record, path) {
+        delivery_id -> Binary,
+        item -> BigInt,
+        record -> Text,
+        path -> Text,
+        endpoint_id -> BigInt,
+        attempts -> BigInt,
+        due_at -> BigInt,
+        answered_at -> Nullable<BigInt>,
+        answer -> Nullable<Binary>,
+        fault -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     deliveries (id) {
         id -> Binary,
         endpoint_id -> Nullable<BigInt>,
@@ -254,6 +269,11 @@ diesel::table! {
         message_id -> Nullable<Text>,
         body -> Binary,
         source -> Text,
+        method -> Text,
+        content_type -> Nullable<Text>,
+        bytes -> BigInt,
+        head -> Nullable<Binary>,
+        removed_at -> Nullable<BigInt>,
     }
 }
 

@@ -8,11 +8,15 @@
 mod support;
 
 #[cfg(test)]
+mod acceptance;
+#[cfg(test)]
 mod as_of;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod classes;
+#[cfg(test)]
+mod connectors;
 #[cfg(test)]
 mod conversions;
 #[cfg(test)]
@@ -30,6 +34,8 @@ mod hooks;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod inbox;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod links;
@@ -37,6 +43,8 @@ mod links;
 mod models_page;
 #[cfg(test)]
 mod moments;
+#[cfg(test)]
+mod path_evidence;
 #[cfg(test)]
 mod path_report;
 #[cfg(test)]

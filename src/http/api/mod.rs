@@ -3,6 +3,7 @@
 pub mod conversions;
 pub mod costs;
 pub mod endpoints;
+pub mod inbox;
 pub mod labels;
 pub mod links;
 pub mod openapi;

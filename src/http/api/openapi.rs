@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{conversions, costs, endpoints, labels, links, people, reports};
+use super::{conversions, costs, endpoints, inbox, labels, links, people, reports};
 
 /// The document.
 #[derive(Debug, OpenApi)]
@@ -20,7 +20,7 @@ use super::{conversions, costs, endpoints, labels, links, people, reports};
         people::list_people, people::get_person, people::merge, people::unmerge, people::list_shared,
         costs::post_costs, costs::list_costs, costs::list_batches, costs::undo_batch,
         endpoints::list_endpoints, endpoints::create_endpoint, endpoints::set_mapping, endpoints::archive_endpoint,
-        endpoints::list_deliveries, endpoints::replay_delivery,
+        inbox::list_deliveries, inbox::get_delivery, inbox::replay_delivery, inbox::replay_deliveries,
         reports::list_reports, reports::cost_per_lead, reports::sheets, reports::list_models,
     ),
     tags(
@@ -28,7 +28,8 @@ use super::{conversions, costs, endpoints, labels, links, people, reports};
         (name = "conversions", description = "Stage events. Scope conversions:write."),
         (name = "people", description = "Journeys and identity. Scopes reports:read and conversions:write."),
         (name = "costs", description = "What was spent. Scope costs:write."),
-        (name = "endpoints", description = "Receivers of webhooks and their inbox. Scope endpoints:write."),
+        (name = "endpoints", description = "Receivers of webhooks. Scope endpoints:write."),
+        (name = "inbox", description = "Deliveries and what became of them. Scope endpoints:write; deliveries:read shows headers and bodies."),
         (name = "reports", description = "The figures. Scope reports:read."),
     ),
     modifiers(&BearerKey),

@@ -133,6 +133,7 @@ pub(super) async fn create(posted: Posted, state: Data<State>) -> PageResult {
 pub(super) async fn archive(_posted: Posted, state: Data<State>, path: Path<String>) -> PageResult {
     let (id, now): (EndpointId, _) = (path.parse()?, state.clock.now());
     state.db.write(move |conn| endpoints::archive(conn, id, now)).await?;
+    state.refresh_endpoints().await;
     Ok(see("/app/endpoints?done=endpoint-archived"))
 }
 

@@ -10,6 +10,7 @@ mod conversions;
 mod costs;
 mod endpoints;
 mod forms;
+mod inbox;
 mod keys;
 mod labels;
 mod links;
@@ -80,6 +81,8 @@ fn reading(service: &mut ServiceConfig) {
         .route("/costs", web::get().to(costs::list))
         .route("/costs/batches/{id}", web::get().to(costs::batch))
         .route("/conversions", web::get().to(conversions::list))
+        .route("/inbox", web::get().to(inbox::list))
+        .route("/inbox/{id}", web::get().to(inbox::show))
         .route("/people/{id}", web::get().to(people::show))
         .route("/endpoints", web::get().to(endpoints::list))
         .route("/keys", web::get().to(keys::list));
@@ -99,8 +102,8 @@ fn writing(service: &mut ServiceConfig) {
         .route("/campaigns/{id}/archive", web::post().to(labels::archive_campaign))
         .route("/costs", web::post().to(costs::add))
         .route("/costs/batches/{id}/undo", web::post().to(costs::undo))
-        .route("/deliveries/replay", web::post().to(conversions::replay_all))
-        .route("/deliveries/{id}/replay", web::post().to(conversions::replay))
+        .route("/inbox/replay", web::post().to(inbox::replay_all))
+        .route("/inbox/{id}/replay", web::post().to(inbox::replay))
         .route("/endpoints", web::post().to(endpoints::create))
         .route("/endpoints/{id}/archive", web::post().to(endpoints::archive))
         .route("/keys", web::post().to(keys::create))

@@ -11,6 +11,7 @@ use super::super::dimension::RowKey;
 use super::super::facts::{Eligibility, Excluded, Facts, Journeys};
 use super::super::parameters::Parameters;
 use super::super::places::{PlaceId, Places};
+use super::super::sheet::Sheet;
 use super::super::touch_counts::{Counted, Detail};
 use super::asked::Base;
 use crate::domain::cost::CostEntry;
@@ -90,9 +91,7 @@ impl<'a> Cell<'a> {
         conn: &mut Conn,
         places: &mut Places<'_>,
     ) -> Result<Vec<(CostEntry, Vec<CostLine>)>, ReportError> {
-        let detail = touches::detail(self.parameters, places);
-        let counts = touches::count(conn, self.facts, self.parameters, places, detail)?;
-        let clicks = touches::clicks_by_day(&counts);
+        let clicks = touches::read(conn, self.facts, self.parameters, places)?.clicks;
         let mut found: Vec<(CostEntry, Vec<CostLine>)> = Vec::new();
         costs::walk(conn, self.facts, self.parameters, places, &clicks, &mut |places, spent| {
             if !self.holds_day(places, spent.part.place, spent.day) {
@@ -287,4 +286,7 @@ pub(super) struct Found {
     pub(super) next: Option<StageEventId>,
     pub(super) costs: Vec<(CostEntry, Vec<CostLine>)>,
     pub(super) counts: Vec<Counted>,
+    /// How an aggregate model comes to the cell.
+    pub(super) computed: Vec<Sheet>,
+    pub(super) notes: Vec<String>,
 }

@@ -36,7 +36,7 @@ pub(super) fn columns(list: &[(&str, &str)]) -> Vec<SheetColumn> {
 }
 
 /// The same with some columns kept for JSON and CSV, so that a page can be read at a glance.
-fn columns_but(list: &[(&str, &str)], hidden: &[&str]) -> Vec<SheetColumn> {
+pub(super) fn columns_but(list: &[(&str, &str)], hidden: &[&str]) -> Vec<SheetColumn> {
     let column = |(name, heading): &(&str, &str)| SheetColumn {
         is_shown: !hidden.contains(name),
         ..SheetColumn::new(*name, *heading)
