@@ -12,8 +12,8 @@ use crate::domain::intake::IntakeDefaults;
 use crate::domain::money::Currency;
 use crate::domain::person::JoinKey;
 use crate::domain::stage::Source;
-use crate::jobs::connectors;
 use crate::jobs::intake::{ApiBody, IntakeContext};
+use crate::jobs::{connectors, enrich};
 use crate::store::endpoints::{self, Endpoint};
 use crate::store::identity::{self, Recording};
 use crate::store::stage_events::Teller;
@@ -54,6 +54,7 @@ impl Readers {
         let (method, received_at) = (delivery.method.as_str(), delivery.received_at);
         let request = Request { method, url: "", headers: &headers, body, received_at };
         let items = connector.read(&request, delivery.message_id.as_deref());
+        let items = enrich::complete(conn, context, connector, delivery.id, id, items, received_at)?;
         let teller = Teller { source: Source::endpoint(id), counts_revenue: endpoint.counts_revenue };
         Ok(Readings { items, teller, currency: endpoint.currency })
     }
