@@ -11,8 +11,10 @@ mod import;
 mod inbox;
 mod key;
 mod link;
+mod rates;
 mod reclassify;
 mod report;
+mod schedule;
 mod serve;
 mod settings;
 mod user;
@@ -95,6 +97,9 @@ enum Command {
     /// Costs: what was spent
     #[command(subcommand)]
     Cost(cost::Cost),
+    /// Exchange rates, by which reports convert
+    #[command(subcommand)]
+    Rates(rates::RatesCommand),
     /// Batches: imports and calls that added facts, and can be undone
     #[command(subcommand)]
     Batch(batch::Batch),
@@ -218,6 +223,7 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Inbox(command) => inbox::run(&context, command),
         Command::Import(command) => import::run(&context, &command),
         Command::Cost(command) => cost::run(&context, command),
+        Command::Rates(command) => rates::run(&context, command),
         Command::Batch(command) => batch::run(&context, command),
         Command::Report(command) => report::run(&context, command),
         Command::Reclassify(command) => reclassify::run(&context, &command),

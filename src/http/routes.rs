@@ -33,7 +33,7 @@ pub fn configure(service: &mut ServiceConfig) {
 }
 
 fn api_v1(service: &mut ServiceConfig) {
-    use api::{conversions, costs, endpoints, inbox, labels, links, people, reports};
+    use api::{conversions, costs, endpoints, inbox, labels, links, people, rates, reports, schedules};
     service
         .route("/channels", web::get().to(labels::list_channels))
         .route("/channels", web::post().to(labels::create_channel))
@@ -58,6 +58,14 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/people/{id}", web::get().to(people::get_person))
         .route("/costs", web::post().to(costs::post_costs))
         .route("/costs", web::get().to(costs::list_costs))
+        .route("/costs/schedules", web::get().to(schedules::list_schedules))
+        .route("/costs/schedules", web::post().to(schedules::create_schedule))
+        .route("/costs/schedules/{id}", web::patch().to(schedules::change_schedule))
+        .route("/costs/hourly-rates", web::get().to(schedules::list_hourly_rates))
+        .route("/costs/hourly-rates", web::post().to(schedules::post_hourly_rate))
+        .route("/rates", web::get().to(rates::list_rates))
+        .route("/rates", web::post().to(rates::post_rates))
+        .route("/rates/import", web::post().to(rates::import_rates))
         .route("/batches", web::get().to(costs::list_batches))
         .route("/batches/{id}", web::delete().to(costs::undo_batch))
         .route("/endpoints", web::get().to(endpoints::list_endpoints))

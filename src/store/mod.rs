@@ -19,12 +19,15 @@ pub mod batches;
 pub mod costs;
 pub mod deliveries;
 pub mod endpoints;
+pub mod hourly_rates;
 pub mod identity;
 pub mod labels;
 pub mod ledger;
 pub mod link_targets;
 pub mod links;
+pub mod rates;
 pub mod rollups;
+pub mod schedules;
 pub mod stage_events;
 pub mod touches;
 

@@ -42,6 +42,8 @@ mod models_page;
 #[cfg(test)]
 mod moments;
 #[cfg(test)]
+mod money;
+#[cfg(test)]
 mod path_evidence;
 #[cfg(test)]
 mod path_report;

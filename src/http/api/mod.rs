@@ -8,7 +8,9 @@ pub mod labels;
 pub mod links;
 pub mod openapi;
 pub mod people;
+pub mod rates;
 pub mod reports;
+pub mod schedules;
 
 use actix_web::web;
 use serde::Serialize;

@@ -13,15 +13,19 @@ mod forms;
 mod inbox;
 mod keys;
 mod labels;
+mod labour;
 mod links;
+mod monthly;
 mod once;
 mod page;
 mod people;
+mod rates;
 mod report;
 mod session;
 mod set_up;
 mod sheets;
 mod sign_in;
+mod upload;
 
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
@@ -45,6 +49,7 @@ pub(super) fn configure(service: &mut ServiceConfig) {
         web::scope("/app")
             .wrap(from_fn(with_headers))
             .app_data(query_config())
+            .app_data(upload::limits(crate::http::api::rates::FILE_BYTES_MAX))
             .configure(anonymous)
             .configure(reading)
             .configure(writing)
@@ -79,6 +84,10 @@ fn reading(service: &mut ServiceConfig) {
         .route("/campaigns", web::get().to(labels::campaigns))
         .route("/campaigns/{id}", web::get().to(labels::campaign))
         .route("/costs", web::get().to(costs::list))
+        .route("/costs/rules", web::get().to(costs::rules))
+        .route("/costs/labour", web::get().to(labour::show))
+        .route("/costs/monthly", web::get().to(monthly::show))
+        .route("/rates", web::get().to(rates::show))
         .route("/costs/batches/{id}", web::get().to(costs::batch))
         .route("/conversions", web::get().to(conversions::list))
         .route("/inbox", web::get().to(inbox::list))
@@ -101,6 +110,12 @@ fn writing(service: &mut ServiceConfig) {
         .route("/campaigns/{id}", web::post().to(labels::change_campaign))
         .route("/campaigns/{id}/archive", web::post().to(labels::archive_campaign))
         .route("/costs", web::post().to(costs::add))
+        .route("/costs/labour", web::post().to(labour::add))
+        .route("/costs/hourly-rates", web::post().to(labour::add_rate))
+        .route("/costs/monthly", web::post().to(monthly::add))
+        .route("/costs/monthly/change", web::post().to(monthly::change))
+        .route("/rates", web::post().to(rates::add))
+        .route("/rates/import", web::post().to(rates::import))
         .route("/costs/batches/{id}/undo", web::post().to(costs::undo))
         .route("/inbox/replay", web::post().to(inbox::replay_all))
         .route("/inbox/{id}/replay", web::post().to(inbox::replay))
