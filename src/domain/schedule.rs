@@ -1,7 +1,7 @@
 //! Schedules: costs that come back every month, such as a subscription or an agency's fee.
 //!
 //! A schedule is computed, not copied: its months are cost entries only where a report reads them, so that they are
-//! there once, follow `as_of` and never have to be written (`docs/decisions/0010-schedules-are-computed.md`).
+//! there once, follow `as_of` and never have to be written (`docs/decisions/0011-schedules-are-computed.md`).
 
 use super::allocation::Allocation;
 use super::cost::{CostDraft, CostEntry, CostKind};

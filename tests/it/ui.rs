@@ -116,7 +116,7 @@ on_both! {
     }
 
     fn pages_ask_for_a_session_and_escape_what_they_show(app) {
-        for path in ["/app", "/app/links", "/app/channels", "/app/campaigns", "/app/costs", "/app/conversions", "/app/endpoints", "/app/keys", "/app/reports/cost-per-lead.csv"] {
+        for path in ["/app", "/app/links", "/app/channels", "/app/campaigns", "/app/costs", "/app/conversions", "/app/inbox", "/app/endpoints", "/app/keys", "/app/reports/cost-per-lead.csv"] {
             let reply = page(&app, path, "");
             assert_eq!(reply.status, 303, "{path}");
             assert!(reply.header("location").starts_with("/app/sign-in?next="), "{}", reply.header("location"));
@@ -124,7 +124,7 @@ on_both! {
         let session = set_up(&app);
         app.link("go");
         app.client.patch("/api/v1/links/lnk_1", &serde_json::json!({ "title": "<script>alert(1)</script>" })).expect(200);
-        for path in ["/app", "/app/links", "/app/links/lnk_1", "/app/channels", "/app/campaigns", "/app/costs", "/app/conversions", "/app/endpoints", "/app/keys", "/app/api"] {
+        for path in ["/app", "/app/links", "/app/links/lnk_1", "/app/channels", "/app/campaigns", "/app/costs", "/app/conversions", "/app/inbox", "/app/endpoints", "/app/keys", "/app/api"] {
             let reply = page(&app, path, &session);
             assert_eq!(reply.status, 200, "{path}");
             assert!(!reply.text.contains("<script>alert"), "{path}");
