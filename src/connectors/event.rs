@@ -13,6 +13,7 @@ use crate::domain::fault::{Fault, shown};
 use crate::domain::ids::TouchId;
 use crate::domain::intake::{EventInput, IdentityInput, NetworkLead};
 use crate::domain::person::is_placeholder;
+use crate::domain::stage::Stage;
 
 /// Layers of which the first that knows a field decides where it is.
 pub(super) struct Stack<'a> {
@@ -23,7 +24,7 @@ pub(super) struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    fn reader(&self, field: Field) -> Option<&'a Reader> {
+    pub(super) fn reader(&self, field: Field) -> Option<&'a Reader> {
         self.layers.iter().find_map(|layer| layer.fields.get(&field))
     }
 
@@ -35,7 +36,7 @@ impl<'a> Stack<'a> {
         let Some(reader) = self.reader(field) else { return Ok(None) };
         let strict = self.setting(|s| s.click_id_strict).unwrap_or(false);
         match field {
-            Field::ClickId if !strict => reader.first_that(scope, |text, is_wild| is_click_id(text, is_wild)),
+            Field::ClickId if !strict => reader.first_that(scope, is_click_id),
             Field::Email => reader.first_that(scope, |text, is_wild| !is_wild || is_address(text)),
             _ => reader.first(scope),
         }
@@ -72,7 +73,7 @@ pub(super) fn event(
         Some(_) => (None, read(Field::OccurredAt), read(Field::SentAt)),
         None => (read(Field::Stage), read(Field::OccurredAt), read(Field::SentAt)),
     };
-    let event_id = read(Field::EventId).or_else(|| read(Field::DedupKey));
+    let event_id = read(Field::EventId).or_else(|| read(Field::DedupKey)).or_else(|| own_id(stack, scope));
     let (value, minor) = (read(Field::Value), read(Field::ValueMinor));
     let mut input = EventInput {
         click_id: known.click_id.clone().or_else(|| read(Field::ClickId)),
@@ -111,14 +112,26 @@ pub(super) fn event(
             Err(fault) => faults.push(fault),
         }
     }
+    let is_worth = input.value.is_some() || input.value_minor.is_some();
+    if input.stage == Stage::Refund.as_str() && !is_worth && complete {
+        faults.push(none(Field::Value));
+    }
     (input, faults)
+}
+
+/// The id of a message that holds none: its sender's, as it was verified, or one made of its content.
+fn own_id(stack: &Stack<'_>, scope: &Scope<'_>) -> Option<String> {
+    let message = scope.message_id.map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);
+    let by_content = stack.setting(|s| s.id_from_content).unwrap_or(false);
+    message.or_else(|| by_content.then(|| format!("sha256:{}", super::parse::hash(scope.item))))
 }
 
 /// The names of the human whom an item is about.
 pub(super) fn identity(stack: &Stack<'_>, scope: &Scope<'_>) -> IdentityInput {
     let text = |field| stack.text(field, scope);
-    let persons = [Field::Person, Field::OtherPerson].into_iter().filter_map(text);
-    let subjects = [Field::Subject, Field::OtherSubject].into_iter().filter_map(text);
+    let others = |field| stack.reader(field).map(|reader| reader.all(scope)).unwrap_or_default();
+    let persons = text(Field::Person).into_iter().chain(others(Field::OtherPerson));
+    let subjects = text(Field::Subject).into_iter().chain(others(Field::OtherSubject));
     IdentityInput {
         click_id: text(Field::ClickId),
         visitor_id: text(Field::VisitorId),

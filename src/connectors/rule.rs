@@ -44,6 +44,12 @@ pub struct Rule {
     /// What the message means. Without it, the word at the mapping's `stage` decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<StageWord>,
+    /// Whether a word that is no stage is passed over; otherwise it is a fault, so that nothing is lost unseen.
+    #[serde(default)]
+    pub unmapped_is_ignored: bool,
+    /// Why the message cannot be read, for what would be a wrong figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuse: Option<String>,
     /// The record to read first, of the preset's `[lookups]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrich: Option<String>,

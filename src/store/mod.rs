@@ -25,6 +25,7 @@ pub mod labels;
 pub mod ledger;
 pub mod link_targets;
 pub mod links;
+pub mod lookups;
 pub mod metrics;
 pub mod platforms;
 pub mod rates;
