@@ -1,5 +1,6 @@
 //! Records a file: spend in the place of what stood, counts beside it, all as one batch.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
@@ -270,11 +271,10 @@ fn tell(
             let mut ids: HashMap<PlatformAccountId, HashMap<String, i64>> = HashMap::new();
             for item in &file.items {
                 let account = account(conn, item.network.as_ref(), item.account.as_ref())?;
-                if !ids.contains_key(&account.id) {
-                    let known = metrics::post_ids(conn, account.id)?;
-                    ids.insert(account.id, known);
-                }
-                let own = ids.entry(account.id).or_default();
+                let own = match ids.entry(account.id) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(metrics::post_ids(conn, account.id)?),
+                };
                 snapshots.push(snapshot(conn, item, account.id, own, on, author)?);
             }
         }
