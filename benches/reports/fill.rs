@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use headwater::domain::allocation::Allocation;
 use headwater::domain::channel::{CampaignCodes, CampaignLabels, ChannelCodes, ChannelLabels};
 use headwater::domain::cost::{CostDraft, CostKind};
 use headwater::domain::ids::{CampaignId, ChannelId, LinkId, TouchId, VisitorId, uuid_v7};
@@ -209,6 +210,8 @@ fn draft(event_id: &str, stage: Stage, occurred_at: UtcMillis, keys: Vec<JoinKey
         parent: None,
         value: None,
         self_reported: None,
+        network_lead: None,
+        repeats_by_id: false,
     }
 }
 
@@ -265,6 +268,9 @@ fn add_costs(conn: &mut Conn, author: &Author) -> Result<(), StoreError> {
                 amount: Money { minor: 1_000 + up_to(&mut dice, 50_000), currency: "EUR".parse()? },
                 source: Source::parse("ads")?,
                 document: None,
+                allocation: Allocation::Keep,
+                note: None,
+                labour: None,
             });
         }
     }

@@ -167,6 +167,9 @@ event_id!(
 event_id!(
     /// One cost entry.
     CostEntryId, "cst_");
+event_id!(
+    /// A cost that comes back every month.
+    ScheduleId, "sch_");
 
 /// Declares an `i64` key of a reference table with its wire prefix.
 macro_rules! table_id {
@@ -222,6 +225,12 @@ table_id!(
 table_id!(
     /// A tracked link.
     LinkId, "lnk_");
+table_id!(
+    /// An account of an ad platform or a social network.
+    PlatformAccountId, "pac_");
+table_id!(
+    /// A campaign as its platform knows it.
+    PlatformCampaignId, "pcm_");
 table_id!(
     /// A configured receiver of webhooks.
     EndpointId, "end_");

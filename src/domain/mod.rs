@@ -5,6 +5,7 @@
 //! Every other ring may use this one; it uses none of them
 //! (`tests/rules.rs` enforces it).
 
+pub mod allocation;
 pub mod attribution;
 pub mod calendar;
 pub mod channel;
@@ -13,12 +14,16 @@ pub mod cost;
 pub mod delivery;
 pub mod destination;
 pub mod fault;
+pub mod fx;
 pub mod ids;
 pub mod intake;
+pub mod labour;
 pub mod link;
 pub mod money;
 pub(crate) mod named_enum;
 pub mod person;
+pub mod platform;
+pub mod schedule;
 pub mod slug;
 pub mod stage;
 pub mod statistics;

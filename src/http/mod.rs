@@ -13,3 +13,4 @@ pub mod server;
 pub mod state;
 pub mod track;
 mod ui;
+mod upload;

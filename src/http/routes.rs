@@ -33,7 +33,7 @@ pub fn configure(service: &mut ServiceConfig) {
 }
 
 fn api_v1(service: &mut ServiceConfig) {
-    use api::{conversions, costs, endpoints, inbox, labels, links, people, reports};
+    use api::{conversions, costs, endpoints, imports, inbox, labels, links, people, rates, reports, schedules};
     service
         .route("/channels", web::get().to(labels::list_channels))
         .route("/channels", web::post().to(labels::create_channel))
@@ -58,8 +58,25 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/people/{id}", web::get().to(people::get_person))
         .route("/costs", web::post().to(costs::post_costs))
         .route("/costs", web::get().to(costs::list_costs))
+        .route("/costs/schedules", web::get().to(schedules::list_schedules))
+        .route("/costs/schedules", web::post().to(schedules::create_schedule))
+        .route("/costs/schedules/{id}", web::patch().to(schedules::change_schedule))
+        .route("/costs/hourly-rates", web::get().to(schedules::list_hourly_rates))
+        .route("/costs/hourly-rates", web::post().to(schedules::post_hourly_rate))
+        .route("/rates", web::get().to(rates::list_rates))
+        .route("/rates", web::post().to(rates::post_rates))
+        .route("/rates/import", web::post().to(rates::import_rates))
         .route("/batches", web::get().to(costs::list_batches))
         .route("/batches/{id}", web::delete().to(costs::undo_batch))
+        .route("/imports", web::post().to(imports::post_import))
+        .route("/imports/presets", web::get().to(imports::list_presets))
+        .route("/imports/presets", web::post().to(imports::save_preset))
+        .route("/imports/presets/{name}", web::delete().to(imports::remove_preset))
+        .route("/platforms", web::get().to(imports::list_platforms))
+        .route("/platforms/accounts/{id}", web::put().to(imports::map_account))
+        .route("/platforms/campaigns/{id}", web::put().to(imports::map_campaign))
+        .route("/metrics/posts", web::get().to(reports::post_metrics))
+        .route("/metrics/accounts", web::get().to(reports::account_metrics))
         .route("/endpoints", web::get().to(endpoints::list_endpoints))
         .route("/endpoints", web::post().to(endpoints::create_endpoint))
         .route("/endpoints/{id}/mapping", web::put().to(endpoints::set_mapping))

@@ -17,7 +17,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::decode::Sheet;
 use super::template::{template_columns, template_parts};
@@ -75,13 +75,19 @@ impl ImportKind {
                 "amount_minor",
                 "currency",
                 "document",
+                "person",
+                "team",
+                "hours",
+                "rate",
+                "allocation",
+                "note",
             ],
         }
     }
 }
 
 /// Which character separates decimals; the other one and spaces may then group thousands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DecimalMark {
     /// `1,234.50`.
     #[serde(rename = ".")]
@@ -299,8 +305,11 @@ impl ImportMapping {
             {
                 fault("day", "name exactly one of day, month, or from with to")
             }
-            ImportKind::Costs if has("amount") == has("amount_minor") => {
-                fault("amount", "name exactly one of amount (decimals) and amount_minor (cents)")
+            ImportKind::Costs if ["amount", "amount_minor", "hours"].iter().filter(|f| has(f)).count() != 1 => {
+                fault("amount", "name exactly one of amount (decimals), amount_minor (cents) and hours (of labour)")
+            }
+            ImportKind::Costs if has("hours") != (has("person") != has("team")) => {
+                fault("hours", "hours are those of a person or a team: name hours with exactly one of person and team")
             }
             _ => None,
         }

@@ -1,6 +1,7 @@
 //! How a delivery's items are understood, and what they tell beside stage events.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::connectors::Connector;
 use crate::connectors::reading::{Reading, ReadingOutcome, Supply};
@@ -66,12 +67,14 @@ impl Readers {
         delivery: &Delivery,
         id: EndpointId,
     ) -> Result<&(Endpoint, Connector), StoreError> {
-        if !self.0.contains_key(&id) {
-            let endpoint = endpoints::get(conn, id)?;
-            let connector = connectors::of(&endpoint, &context.secret, delivery.received_at)?;
-            self.0.insert(id, (endpoint, connector));
+        match self.0.entry(id) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => {
+                let endpoint = endpoints::get(conn, id)?;
+                let connector = connectors::of(&endpoint, &context.secret, delivery.received_at)?;
+                Ok(new.insert((endpoint, connector)))
+            }
         }
-        self.0.get(&id).ok_or_else(|| StoreError::NotFound(format!("endpoint {id}")))
     }
 }
 

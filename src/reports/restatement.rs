@@ -145,6 +145,8 @@ pub fn run(conn: &mut Conn, parameters: &Parameters, asked: &Asked) -> Result<Do
     let mut moments = Moments::all(from);
     let mut facts = Facts::load(conn, &moments)?;
     let mut steps = vec![Rc::new(fill(conn, &facts, &parameters)?)];
+    // The earlier report had a rate for all that it counted; what is told later may have come with its rate.
+    moments.first_rates = to;
     for cause in CAUSES.iter().filter(|_| from < to) {
         (cause.see)(&mut moments, to);
         let seen = std::mem::replace(&mut facts, Facts::load(conn, &moments)?);

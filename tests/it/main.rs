@@ -30,6 +30,8 @@ mod durability;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod identity;
@@ -43,6 +45,8 @@ mod links;
 mod models_page;
 #[cfg(test)]
 mod moments;
+#[cfg(test)]
+mod money;
 #[cfg(test)]
 mod path_evidence;
 #[cfg(test)]

@@ -13,12 +13,13 @@ use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Text};
 use headwater::domain::ids::{BatchId, LinkId, TouchId, VisitorId};
+use headwater::domain::money::Currency;
 use headwater::domain::time::{Clock, DayRange, UtcMillis, Zone};
 use headwater::domain::touch::{TouchClass, TouchKind};
 use headwater::reports::touch_counts::HUMAN;
 use headwater::store::rollups::{self, Apart};
-use headwater::store::touches::{self, Paths, Reclassified};
-use headwater::store::{Conn, Moments, StoreError, costs, identity, labels, ledger, links, stage_events};
+use headwater::store::touches::{self, Paths, Reclassified, Wanted};
+use headwater::store::{Conn, Moments, StoreError, costs, identity, labels, ledger, links, rates, stage_events};
 
 use crate::support::TestApp;
 
@@ -50,11 +51,16 @@ const QUERIES: &[Query] = &[
     ("identity facts at one moment", |c, q| identity::facts(c, &q.moments).map(drop)),
     ("identity facts at several moments", |c, q| identity::facts(c, &q.mixed).map(drop)),
     ("costs", |c, q| costs::visible(c, q.days, &q.moments).map(drop)),
+    ("exchange rates", |c, q| {
+        let currencies = [Currency::euro(), "USD".parse().expect("USD")].into();
+        rates::visible(c, &currencies, q.days, q.moments.rates).map(drop)
+    }),
     ("touches by id", |c, q| touches::by_ids(c, &q.touches, &q.moments).map(drop)),
     ("browsers of touches by id", |c, q| touches::browsers_of(c, &q.touches, &q.moments).map(drop)),
     ("touches of browsers", |c, q| {
-        let browsers: Vec<VisitorId> = q.touches.iter().map(|id| VisitorId(id.0)).collect();
-        touches::by_visitors(c, &browsers, &q.moments).map(drop)
+        let wanted = |id: &TouchId| Wanted { visitor: VisitorId(id.0), from: q.period.0, to: q.period.1 };
+        let browsers: Vec<Wanted> = q.touches.iter().map(wanted).collect();
+        touches::by_visitors(c, &browsers, Some(HUMAN), &q.moments).map(drop)
     }),
     ("touches of all browsers, a page", |c, q| {
         Paths::new(q.period, TouchKind::ALL, HUMAN, &q.moments).read(c, 1_000).map(drop)

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{conversions, costs, endpoints, inbox, labels, links, people, reports};
+use super::{conversions, costs, endpoints, imports, inbox, labels, links, people, rates, reports, schedules};
 
 /// The document.
 #[derive(Debug, OpenApi)]
@@ -19,15 +19,22 @@ use super::{conversions, costs, endpoints, inbox, labels, links, people, reports
         conversions::post_conversions, conversions::list_conversions, conversions::void_conversion,
         people::list_people, people::get_person, people::merge, people::unmerge, people::list_shared,
         costs::post_costs, costs::list_costs, costs::list_batches, costs::undo_batch,
+        imports::post_import, imports::list_presets, imports::save_preset, imports::remove_preset,
+        imports::list_platforms, imports::map_account, imports::map_campaign,
+        schedules::list_schedules, schedules::create_schedule, schedules::change_schedule,
+        schedules::list_hourly_rates, schedules::post_hourly_rate,
+        rates::list_rates, rates::post_rates, rates::import_rates,
         endpoints::list_endpoints, endpoints::create_endpoint, endpoints::set_mapping, endpoints::archive_endpoint,
         inbox::list_deliveries, inbox::get_delivery, inbox::replay_delivery, inbox::replay_deliveries,
         reports::list_reports, reports::cost_per_lead, reports::sheets, reports::list_models,
+        reports::post_metrics, reports::account_metrics,
     ),
     tags(
         (name = "links", description = "Channels, campaigns, posts and tracked links. Scope links:write; reports:read may list."),
         (name = "conversions", description = "Stage events. Scope conversions:write."),
         (name = "people", description = "Journeys and identity. Scopes reports:read and conversions:write."),
-        (name = "costs", description = "What was spent. Scope costs:write."),
+        (name = "costs", description = "What was spent, and exchange rates. Scope costs:write; reports:read may list."),
+        (name = "imports", description = "Files of ad platforms and social networks. Scope costs:write."),
         (name = "endpoints", description = "Receivers of webhooks. Scope endpoints:write."),
         (name = "inbox", description = "Deliveries and what became of them. Scope endpoints:write; deliveries:read shows headers and bodies."),
         (name = "reports", description = "The figures. Scope reports:read."),

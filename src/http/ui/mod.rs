@@ -10,18 +10,25 @@ mod conversions;
 mod costs;
 mod endpoints;
 mod forms;
+mod import;
+mod import_map;
 mod inbox;
 mod keys;
 mod labels;
+mod labour;
 mod links;
+mod monthly;
 mod once;
 mod page;
 mod people;
+mod platforms;
+mod rates;
 mod report;
 mod session;
 mod set_up;
 mod sheets;
 mod sign_in;
+mod upload;
 
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
@@ -39,12 +46,17 @@ use page::{PageError, PageResult};
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// Bytes of a form: a file of many campaigns asks for each what it is.
+const FORM_BYTES_MAX: usize = 512 << 10;
+
 /// Registers the pages.
 pub(super) fn configure(service: &mut ServiceConfig) {
     service.route("/", web::get().to(root)).service(
         web::scope("/app")
             .wrap(from_fn(with_headers))
             .app_data(query_config())
+            .app_data(web::FormConfig::default().limit(FORM_BYTES_MAX))
+            .app_data(upload::limits(crate::http::api::rates::FILE_BYTES_MAX))
             .configure(anonymous)
             .configure(reading)
             .configure(writing)
@@ -79,7 +91,16 @@ fn reading(service: &mut ServiceConfig) {
         .route("/campaigns", web::get().to(labels::campaigns))
         .route("/campaigns/{id}", web::get().to(labels::campaign))
         .route("/costs", web::get().to(costs::list))
+        .route("/costs/rules", web::get().to(costs::rules))
+        .route("/costs/labour", web::get().to(labour::show))
+        .route("/costs/monthly", web::get().to(monthly::show))
+        .route("/rates", web::get().to(rates::show))
         .route("/costs/batches/{id}", web::get().to(costs::batch))
+        .route("/import", web::get().to(import::start))
+        .route("/import/done/{batch}", web::get().to(import::done))
+        .route("/import/file/{token}", web::get().to(import::show))
+        .route("/import/file/{token}/columns", web::get().to(import_map::show))
+        .route("/platforms", web::get().to(platforms::list))
         .route("/conversions", web::get().to(conversions::list))
         .route("/inbox", web::get().to(inbox::list))
         .route("/inbox/{id}", web::get().to(inbox::show))
@@ -101,7 +122,17 @@ fn writing(service: &mut ServiceConfig) {
         .route("/campaigns/{id}", web::post().to(labels::change_campaign))
         .route("/campaigns/{id}/archive", web::post().to(labels::archive_campaign))
         .route("/costs", web::post().to(costs::add))
+        .route("/costs/labour", web::post().to(labour::add))
+        .route("/costs/hourly-rates", web::post().to(labour::add_rate))
+        .route("/costs/monthly", web::post().to(monthly::add))
+        .route("/costs/monthly/change", web::post().to(monthly::change))
+        .route("/rates", web::post().to(rates::add))
+        .route("/rates/import", web::post().to(rates::import))
         .route("/costs/batches/{id}/undo", web::post().to(costs::undo))
+        .route("/import", web::post().to(import::upload))
+        .route("/import/file/{token}", web::post().to(import::act))
+        .route("/import/file/{token}/columns", web::post().to(import_map::save))
+        .route("/platforms/{id}", web::post().to(platforms::map))
         .route("/inbox/replay", web::post().to(inbox::replay_all))
         .route("/inbox/{id}/replay", web::post().to(inbox::replay))
         .route("/endpoints", web::post().to(endpoints::create))

@@ -47,7 +47,7 @@ pub(in crate::reports) fn fill(conn: &mut Conn, facts: &Facts, parameters: &Para
     let touched = touches::read(conn, facts, parameters, &mut places)?;
     table.add_touches(&mut places, &touched.counts);
     costs::walk(conn, facts, parameters, &mut places, &touched.clicks, &mut |places, spent| {
-        table.add_common(places, spent.part.place, spent.day, |figures| figures.cost_minor += spent.part.minor);
+        table.add_common(places, spent.part.place, spent.of.day, |figures| figures.cost_minor += spent.part.minor);
     })?;
     credits::walk(conn, facts, &mut places, parameters, &mut table)?;
     let mut filled = table.finish(&places)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::super::ReportError;
 use super::super::cost_per_lead::slots::{Slot, Slots};
 use super::super::cost_per_lead::touches;
-use super::super::costs::{self, CostPart};
+use super::super::costs::{self, CostDay, CostPart};
 use super::super::credits::{self, Credit, Measure, Share, Sink, Window};
 use super::super::dimension::RowKey;
 use super::super::facts::{Eligibility, Excluded, Facts, Journeys};
@@ -15,6 +15,7 @@ use super::super::sheet::Sheet;
 use super::super::touch_counts::{Counted, Detail};
 use super::asked::Base;
 use crate::domain::cost::CostEntry;
+use crate::domain::fx::Quote;
 use crate::domain::ids::StageEventId;
 use crate::domain::stage::StageEvent;
 use crate::domain::time::{DAY_MS, Day, UtcMillis};
@@ -44,6 +45,7 @@ pub(super) struct Item {
     pub(super) in_cell: i64,
     pub(super) window: Window,
     pub(super) counterpart: Option<StageEventId>,
+    pub(super) quote: Option<Quote>,
     pub(super) shares: Vec<ItemShare>,
     pub(super) excluded: Vec<(Touch, Excluded)>,
 }
@@ -63,7 +65,7 @@ pub(super) struct ItemShare {
 /// A part of a day's cost in the cell.
 #[derive(Debug)]
 pub(super) struct CostLine {
-    pub(super) day: Day,
+    pub(super) of: CostDay,
     pub(super) part: CostPart,
 }
 
@@ -94,10 +96,10 @@ impl<'a> Cell<'a> {
         let clicks = touches::read(conn, self.facts, self.parameters, places)?.clicks;
         let mut found: Vec<(CostEntry, Vec<CostLine>)> = Vec::new();
         costs::walk(conn, self.facts, self.parameters, places, &clicks, &mut |places, spent| {
-            if !self.holds_day(places, spent.part.place, spent.day) {
+            if !self.holds_day(places, spent.part.place, spent.of.day) {
                 return;
             }
-            let line = CostLine { day: spent.day, part: spent.part };
+            let line = CostLine { of: spent.of, part: spent.part };
             match found.last_mut() {
                 Some((entry, lines)) if entry.id == spent.entry.id => lines.push(line),
                 _ => found.push((spent.entry.clone(), vec![line])),
@@ -179,6 +181,10 @@ impl Gatherer<'_, '_> {
 }
 
 impl Sink for Gatherer<'_, '_> {
+    fn needs_excluded(&self) -> bool {
+        true
+    }
+
     fn take(
         &mut self,
         journeys: &Journeys<'_>,
@@ -210,6 +216,7 @@ impl Sink for Gatherer<'_, '_> {
             in_cell,
             window: credit.window,
             counterpart: credit.counterpart,
+            quote: credit.quote,
             excluded: excluded(journeys, self.cell.parameters, credit)?,
             shares,
         };

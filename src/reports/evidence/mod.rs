@@ -204,8 +204,8 @@ fn document(facts: &Facts, parameters: &Parameters, asked: &Asked, found: &Found
         all.push(sheets::refunds(facts, &found.page));
     }
     if figure.has(Base::Cost) {
-        all.push(spending::costs(&found.costs));
-        all.push(spending::cost_days(&found.costs, asked.limit));
+        all.push(spending::costs(facts, &found.costs));
+        all.push(spending::cost_days(facts, &found.costs, asked.limit));
     }
     if figure.has(Base::Clicks) || figure.has(Base::OtherTouches) {
         all.push(spending::touch_counts(facts, parameters, &found.counts, asked.limit));
