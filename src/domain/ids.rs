@@ -167,6 +167,9 @@ event_id!(
 event_id!(
     /// One cost entry.
     CostEntryId, "cst_");
+event_id!(
+    /// A match: who is who, as somebody said it and no event did.
+    MatchId, "mch_");
 
 /// Declares an `i64` key of a reference table with its wire prefix.
 macro_rules! table_id {

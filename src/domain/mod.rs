@@ -15,6 +15,7 @@ pub mod fault;
 pub mod ids;
 pub mod intake;
 pub mod link;
+pub mod matching;
 pub mod money;
 pub(crate) mod named_enum;
 pub mod person;

@@ -31,7 +31,7 @@ pub fn configure(service: &mut ServiceConfig) {
 }
 
 fn api_v1(service: &mut ServiceConfig) {
-    use api::{conversions, costs, endpoints, labels, links, people, reports};
+    use api::{conversions, costs, endpoints, labels, links, matching, people, reports};
     service
         .route("/channels", web::get().to(labels::list_channels))
         .route("/channels", web::post().to(labels::create_channel))
@@ -54,6 +54,10 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/people/unmerge", web::post().to(people::unmerge))
         .route("/people/shared", web::get().to(people::list_shared))
         .route("/people/{id}", web::get().to(people::get_person))
+        .route("/unmatched", web::get().to(matching::list_unmatched))
+        .route("/matches", web::post().to(matching::create_match))
+        .route("/matches", web::get().to(matching::list_matches))
+        .route("/matches/{id}", web::delete().to(matching::undo_match))
         .route("/costs", web::post().to(costs::post_costs))
         .route("/costs", web::get().to(costs::list_costs))
         .route("/batches", web::get().to(costs::list_batches))

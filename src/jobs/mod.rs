@@ -7,4 +7,5 @@ pub mod edit_links;
 pub mod import;
 pub mod intake;
 pub mod load_touches;
+pub mod matching;
 pub mod reclassify;

@@ -27,6 +27,7 @@ pub mod self_reported;
 pub mod sheet;
 mod stages;
 pub mod touch_counts;
+pub mod unmatched;
 
 pub use costs::CostRule;
 pub use credits::Measure;

@@ -24,6 +24,7 @@ pub mod labels;
 pub mod ledger;
 pub mod link_targets;
 pub mod links;
+pub mod matches;
 pub mod rollups;
 pub mod stage_events;
 pub mod touches;

@@ -299,6 +299,7 @@ diesel::table! {
         stage_event_id -> Nullable<Binary>,
         batch_id -> Nullable<Binary>,
         recorded_by -> Text,
+        basis -> Nullable<Text>,
     }
 }
 

@@ -34,6 +34,8 @@ mod limits;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod matching;
+#[cfg(test)]
 mod models_page;
 #[cfg(test)]
 mod moments;

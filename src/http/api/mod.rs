@@ -5,6 +5,7 @@ pub mod costs;
 pub mod endpoints;
 pub mod labels;
 pub mod links;
+pub mod matching;
 pub mod openapi;
 pub mod people;
 pub mod reports;

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{conversions, costs, endpoints, labels, links, people, reports};
+use super::{conversions, costs, endpoints, labels, links, matching, people, reports};
 
 /// The document.
 #[derive(Debug, OpenApi)]
@@ -18,6 +18,7 @@ use super::{conversions, costs, endpoints, labels, links, people, reports};
         links::list_links, links::create_link, links::get_link, links::change_link,
         conversions::post_conversions, conversions::list_conversions, conversions::void_conversion,
         people::list_people, people::get_person, people::merge, people::unmerge, people::list_shared,
+        matching::list_unmatched, matching::create_match, matching::list_matches, matching::undo_match,
         costs::post_costs, costs::list_costs, costs::list_batches, costs::undo_batch,
         endpoints::list_endpoints, endpoints::create_endpoint, endpoints::set_mapping, endpoints::archive_endpoint,
         endpoints::list_deliveries, endpoints::replay_delivery,

@@ -1,0 +1,2 @@
+DROP INDEX identity_facts_matches;
+ALTER TABLE identity_facts DROP COLUMN basis;

@@ -1,0 +1,4 @@
+-- Why somebody matched what no key joined: the suggestion they took, or `by-hand`.
+ALTER TABLE identity_facts ADD COLUMN basis TEXT;
+-- Matches, merges and unmerges: facts that came neither with an event nor with a batch.
+CREATE INDEX identity_facts_matches ON identity_facts (recorded_at) WHERE stage_event_id IS NULL AND batch_id IS NULL;
