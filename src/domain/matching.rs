@@ -36,7 +36,9 @@ impl UnmatchedReason {
     /// The reason as a sentence for people, with its remedy.
     pub fn words(self) -> &'static str {
         match self {
-            Self::NoPerson => "nobody is known to belong to it; match it to a person, or have the CRM send who is on it",
+            Self::NoPerson => {
+                "nobody is known to belong to it; match it to a person, or have the CRM send who is on it"
+            }
             Self::ParentUnknown => {
                 "it names only a parent that no event and no subject is called; match it to a person, or send the parent"
             }
@@ -114,7 +116,10 @@ impl FromStr for Unmatched {
             Fault::new(
                 "item",
                 "item-malformed",
-                format!("{} names nothing unmatched; give a subject such as deal:4711, or an id per_… or evt_…", shown(text)),
+                format!(
+                    "{} names nothing unmatched; give a subject such as deal:4711, or an id per_… or evt_…",
+                    shown(text)
+                ),
             )
         })
     }

@@ -66,7 +66,11 @@ fn fact_of(conn: &mut Conn, wish: &Wish) -> Result<IdentityFact, StoreError> {
             let event = stage_events::get(conn, *id)?;
             if event.person.is_some() || event.subject.is_some() {
                 let what = event.subject.map_or_else(|| "its person".to_owned(), |s| format!("`{}`", s.as_str()));
-                return Err(refused("item", "event-named", format!("the event says whose it is; match {what} instead")));
+                return Err(refused(
+                    "item",
+                    "event-named",
+                    format!("the event says whose it is; match {what} instead"),
+                ));
             }
             JoinKey::Event(*id)
         }
@@ -84,7 +88,11 @@ fn require_sound(conn: &mut Conn, fact: &IdentityFact) -> Result<(), StoreError>
         }
         IdentityFact::Join { person, key: JoinKey::Click(click) } => {
             if touches::by_ids(conn, &[*click], &horizon)?.is_empty() {
-                return Err(refused("to", "touch-unknown", format!("no touch {click} is known; copy the click id whole")));
+                return Err(refused(
+                    "to",
+                    "touch-unknown",
+                    format!("no touch {click} is known; copy the click id whole"),
+                ));
             }
             let people = reports::people(conn, &horizon)?;
             require_free(&people, *person, people.click_owner(*click), "the click")
@@ -180,7 +188,9 @@ fn require_no_contradiction(
         Some((a, b)) => Err(refused(
             "to",
             "contacts-differ",
-            format!("they are two contacts of one source, `{a}` and `{b}`; merge them there, or with /api/v1/people/merge"),
+            format!(
+                "they are two contacts of one source, `{a}` and `{b}`; merge them there, or with /api/v1/people/merge"
+            ),
         )),
         None => Ok(()),
     }

@@ -40,13 +40,13 @@ impl Match {
     }
 }
 
-/// The facts that are matches. A contact that a merge made known is none.
+/// The facts that are matches: merges, unmerges, and joins that rest on something but an event, a batch or a delivery.
 macro_rules! told {
     () => {
         t::table
             .filter(t::stage_event_id.is_null())
             .filter(t::batch_id.is_null())
-            .filter(t::key_kind.is_null().or(t::key_kind.ne_all(["contact", "email"])))
+            .filter(t::basis.is_not_null().or(t::kind.ne("join")))
     };
 }
 
@@ -76,8 +76,18 @@ const COLUMNS: Columns = (
     t::basis,
 );
 
-type Row =
-    (Vec<u8>, i64, Option<i64>, String, Vec<u8>, Option<Vec<u8>>, Option<String>, Option<String>, String, Option<String>);
+type Row = (
+    Vec<u8>,
+    i64,
+    Option<i64>,
+    String,
+    Vec<u8>,
+    Option<Vec<u8>>,
+    Option<String>,
+    Option<String>,
+    String,
+    Option<String>,
+);
 
 /// Records a match at the time of this transaction's facts.
 pub fn insert(
@@ -118,8 +128,9 @@ pub fn get(conn: &mut Conn, id: MatchId) -> Result<Match, StoreError> {
 
 /// The standing match that says the same, if there is one.
 pub fn standing(conn: &mut Conn, fact: &IdentityFact) -> Result<Option<MatchId>, StoreError> {
-    let (IdentityFact::Join { person, .. } | IdentityFact::Merge { a: person, .. } | IdentityFact::Unmerge { a: person, .. }) =
-        fact;
+    let (IdentityFact::Join { person, .. }
+    | IdentityFact::Merge { a: person, .. }
+    | IdentityFact::Unmerge { a: person, .. }) = fact;
     let rows: Vec<Row> = on!(conn, c => told!()
         .filter(t::voided_at.is_null()).filter(t::person_id.eq(bytes(person.0)))
         .order((t::recorded_at.desc(), t::id.desc())).select(COLUMNS).load(c))?;

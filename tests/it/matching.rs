@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::identity::{people, tell};
 use crate::support::client::Reply;
 use crate::support::{TestApp, row};
+use crate::ui::{csrf_in, page, post, set_up};
 
 const MARCH: &str = "from=2026-03-01&to=2026-03-31";
 
@@ -290,5 +291,38 @@ on_both! {
         for other in ["crm:1", "clk_01JZ8Q4M7T2V9XW3B5C6D7E8F0", "me@example.com"] {
             assert_eq!(app.client.post("/api/v1/people/merge", &json!({ "person": "crm:1", "other": other })).status, 422, "{other}");
         }
+    }
+
+    fn the_page_matches_by_a_press_and_undoes_by_another(app) {
+        app.link("go");
+        let click = app.click("go");
+        app.settle();
+        tell(&app, "s1", "sale", &json!({ "person": "crm:1", "click_id": click, "subject": "order:4711", "value": "1.00", "currency": "EUR" }));
+        tell(&app, "p1", "sale", &json!({ "subject": "<b>:4711", "value": "1.00", "currency": "EUR" }));
+        let cookie = set_up(&app);
+        let path = format!("/app/unmatched?{MARCH}");
+        let shown = page(&app, &path, &cookie);
+        assert_eq!(shown.status, 200);
+        assert!(shown.text.contains("&#60;b&#62;:4711") && !shown.text.contains("<b>"), "escaped");
+        assert!(shown.text.contains("Match") && shown.text.contains("which has the same id, is theirs"));
+        let csrf = csrf_in(&shown.text);
+        let owner = person_of(&app, "s1");
+        let fields = |item: &'static str, to: &str| [("csrf", csrf.clone()), ("query", MARCH.to_owned()), ("item", item.to_owned()), ("to", to.to_owned()), ("basis", "same-id".to_owned())];
+        let send = |path: &str, fields: &[(&str, String)]| {
+            let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            post(&app, path, &cookie, &fields)
+        };
+        let refused = send("/app/matches", &fields("<b>:4711", "crm:99"));
+        assert_eq!(refused.status, 422);
+        assert!(refused.text.contains("No event has told of the contact"), "{}", refused.text);
+        assert_eq!(send("/app/matches", &fields("<b>:4711", "per_7ZZZZZZZZZZZZZZZZZZZZZZZZZ")).status, 422);
+        let done = send("/app/matches", &fields("<b>:4711", owner.as_str().expect("person")));
+        assert_eq!((done.status, done.header("location")), (303, format!("/app/unmatched?done=matched&{MARCH}#matches")));
+        let after = page(&app, &path, &cookie).text;
+        assert!(after.contains("Nothing is unmatched here") && after.contains("same-id") && after.contains("admin@example.com"));
+        let id = after.split("/app/matches/").nth(1).and_then(|rest| rest.split('/').next()).expect("a match").to_owned();
+        assert_eq!(send(&format!("/app/matches/{id}/undo"), &[("csrf", csrf.clone()), ("query", String::new())]).status, 303);
+        assert!(page(&app, &path, &cookie).text.contains("<span class=\"state archived\">undone</span>"));
+        assert_eq!(page(&app, "/app/unmatched?reason=moon&from=x", &cookie).status, 422);
     }
 }

@@ -371,7 +371,9 @@ impl Chance<'_> {
         if people.len() > 1 {
             let (a, b, merged) = (self.dice.of(&people), self.dice.of(&people), self.dice.below(3) > 0);
             if a != b {
-                write(self.app, |conn, author| matching::judge(conn, &[a, b].map(Named::Person), merged, author).map(drop));
+                write(self.app, |conn, author| {
+                    matching::judge(conn, &[a, b].map(Named::Person), merged, author).map(drop)
+                });
             }
         }
     }

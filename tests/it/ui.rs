@@ -12,11 +12,11 @@ fn form(fields: &[(&str, &str)]) -> Vec<u8> {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
 }
 
-fn post(app: &TestApp, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Reply {
+pub(crate) fn post(app: &TestApp, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Reply {
     app.client.send("POST", path, &[FORM, ("cookie", cookie), ("origin", &app.client.base)], &form(fields))
 }
 
-fn page(app: &TestApp, path: &str, cookie: &str) -> Reply {
+pub(crate) fn page(app: &TestApp, path: &str, cookie: &str) -> Reply {
     app.client.send("GET", path, &[("cookie", cookie)], b"")
 }
 
@@ -42,7 +42,7 @@ fn cookie_of(reply: &Reply) -> String {
     cookie.split(';').next().expect("cookie").to_owned()
 }
 
-fn csrf_in(text: &str) -> String {
+pub(crate) fn csrf_in(text: &str) -> String {
     let rest = text.split("name=\"csrf\" value=\"").nth(1).expect("a form with its token");
     rest.split('"').next().expect("value").to_owned()
 }

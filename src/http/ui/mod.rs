@@ -21,6 +21,7 @@ mod session;
 mod set_up;
 mod sheets;
 mod sign_in;
+mod unmatched;
 
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
@@ -80,6 +81,7 @@ fn reading(service: &mut ServiceConfig) {
         .route("/costs", web::get().to(costs::list))
         .route("/costs/batches/{id}", web::get().to(costs::batch))
         .route("/conversions", web::get().to(conversions::list))
+        .route("/unmatched", web::get().to(unmatched::list))
         .route("/people/{id}", web::get().to(people::show))
         .route("/endpoints", web::get().to(endpoints::list))
         .route("/keys", web::get().to(keys::list));
@@ -101,6 +103,8 @@ fn writing(service: &mut ServiceConfig) {
         .route("/costs/batches/{id}/undo", web::post().to(costs::undo))
         .route("/deliveries/replay", web::post().to(conversions::replay_all))
         .route("/deliveries/{id}/replay", web::post().to(conversions::replay))
+        .route("/matches", web::post().to(unmatched::record))
+        .route("/matches/{id}/undo", web::post().to(unmatched::undo))
         .route("/endpoints", web::post().to(endpoints::create))
         .route("/endpoints/{id}/archive", web::post().to(endpoints::archive))
         .route("/keys", web::post().to(keys::create))

@@ -104,6 +104,8 @@ fn said(code: &str) -> Option<&'static str> {
         "label-restored" => "It is in use again.",
         "cost-added" => "The cost is stored. Undo it from the list of batches.",
         "batch-undone" => "The batch is undone. Reports of an earlier as-of time stay as they were.",
+        "matched" => "The match is recorded. Undo it below if it was wrong.",
+        "match-undone" => "The match is undone. Reports of an earlier as-of time stay as they were.",
         "replayed" => "The delivery was read again; its items are below with their new verdicts.",
         "replayed-all" => "All quarantined deliveries were read again. What is still quarantined needs another remedy.",
         "endpoint-created" => "The endpoint takes deliveries.",

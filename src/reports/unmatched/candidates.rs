@@ -72,7 +72,8 @@ impl<'f> Candidates<'f> {
 
     fn read_emails(&mut self, conn: &mut Conn, rows: &[Row]) -> Result<(), StoreError> {
         let people = &self.facts.people;
-        let persons: Vec<PersonId> = rows.iter().filter_map(person_of).flat_map(|p| people.members(p).to_vec()).collect();
+        let persons: Vec<PersonId> =
+            rows.iter().filter_map(person_of).flat_map(|p| people.members(p).to_vec()).collect();
         for (person, key) in identity::keys_of(conn, &persons)? {
             if let JoinKey::Email(hash) = key {
                 self.emails.entry(people.cluster(person)).or_default().push(hash);
@@ -171,7 +172,8 @@ impl<'f> Candidates<'f> {
         let Some(last) = touches.iter().max_by_key(|t| (t.occurred_at, t.id)) else { return Ok(None) };
         let minutes = (lead.occurred_at.0 - last.occurred_at.0) / 60_000;
         let strength = if last.kind == TouchKind::Click { Strength::Weak } else { Strength::Likely };
-        let words = format!("the only {} of an unknown browser in the half hour before, {minutes} min earlier", last.kind);
+        let words =
+            format!("the only {} of an unknown browser in the half hour before, {minutes} min earlier", last.kind);
         Ok(Some(suggestion(strength, Basis::OnlyTouch, to, words)))
     }
 
@@ -207,7 +209,8 @@ fn parents_of(row: &Row) -> impl Iterator<Item = &str> {
 /// The bare ids by which a row may be known elsewhere.
 fn ids_of(row: &Row) -> impl Iterator<Item = &str> {
     let subjects = row.events.iter().filter_map(|e| e.subject.as_ref()).map(Subject::as_str);
-    let ids: BTreeSet<&str> = subjects.chain(row.events.iter().filter_map(|e| e.parent.as_deref())).filter_map(id_of).collect();
+    let ids: BTreeSet<&str> =
+        subjects.chain(row.events.iter().filter_map(|e| e.parent.as_deref())).filter_map(id_of).collect();
     ids.into_iter()
 }
 

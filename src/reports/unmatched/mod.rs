@@ -74,7 +74,11 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, Fault> {
         let parts = text.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
         parts.map(|(at, id)| Self(UtcMillis(at), id)).ok_or_else(|| {
-            Fault::new("cursor", "cursor-malformed", format!("{} is no cursor; pass `next_cursor` as it came", shown(text)))
+            Fault::new(
+                "cursor",
+                "cursor-malformed",
+                format!("{} is no cursor; pass `next_cursor` as it came", shown(text)),
+            )
         })
     }
 }
@@ -155,7 +159,11 @@ impl FromStr for Rows {
 
     fn from_str(text: &str) -> Result<Self, Fault> {
         text.parse().ok().filter(|n| (1..=ROWS_MAX).contains(n)).map(Self).ok_or_else(|| {
-            Fault::new("limit", "limit-out-of-range", format!("{} is no number of rows; give 1 to {ROWS_MAX}", shown(text)))
+            Fault::new(
+                "limit",
+                "limit-out-of-range",
+                format!("{} is no number of rows; give 1 to {ROWS_MAX}", shown(text)),
+            )
         })
     }
 }
@@ -228,12 +236,7 @@ fn row(owner: &Owner<'_>, reason: UnmatchedReason) -> Row {
 }
 
 /// Why somebody's events are unmatched; none if one of them has a touch in reach.
-fn reason(
-    facts: &Facts,
-    journeys: &Journeys<'_>,
-    owner: &Owner<'_>,
-    lookback_days: i64,
-) -> Option<UnmatchedReason> {
+fn reason(facts: &Facts, journeys: &Journeys<'_>, owner: &Owner<'_>, lookback_days: i64) -> Option<UnmatchedReason> {
     let person = match &owner.who {
         Who::Person(person) => *person,
         Who::Subject(_) => return Some(UnmatchedReason::NoPerson),
