@@ -21,6 +21,7 @@ use crate::config::{Config, JournalSync, secret_from_environment};
 use crate::domain::fault::Fault;
 use crate::domain::time::Clock;
 use crate::http::metrics::Metrics;
+use crate::http::refusals::Refusals;
 use crate::http::server::{listen, serve_on};
 use crate::http::state::{State, VISITOR_COOKIE_SETTING};
 use crate::http::track::Misses;
@@ -132,6 +133,7 @@ pub fn serve(core: Core, clock: Arc<dyn Clock>, on_start: impl FnOnce(&Started))
         );
     }
     poller.wait(deadline);
+    add_refusals(&state);
     state.db.close(deadline);
     outcome
 }
@@ -177,6 +179,7 @@ fn build_state(core: Core, clock: Arc<dyn Clock>) -> Result<Data<State>, StartEr
         writer,
         misses: Misses::default(),
         metrics: Metrics::default(),
+        refusals: Refusals::default(),
         is_ready: AtomicBool::new(false),
         cookies_on: AtomicBool::new(false),
         set_up_token: Mutex::new((!has_user).then(random_token)),
@@ -309,9 +312,16 @@ fn poll(state: &State, resumes: bool, is_stopping: &AtomicBool) {
     }
     if resumes {
         resume(state, is_stopping);
+        add_refusals(state);
     }
     state.sign_in_limit.retain_recent();
     state.collect_limit.retain_recent();
+}
+
+fn add_refusals(state: &State) {
+    if let Err(error) = state.refusals.flush(&state.db) {
+        tracing::debug!(error = %error, "refused attempts stay counted in memory while the database is away");
+    }
 }
 
 /// Reads deliveries that were stored but not read: each in a transaction of its own, so that one cannot hold up the rest.

@@ -12,6 +12,7 @@ pub mod client;
 pub mod cost;
 pub mod destination;
 pub mod fault;
+pub mod health;
 pub mod ids;
 pub mod intake;
 pub mod link;

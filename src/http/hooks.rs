@@ -106,6 +106,7 @@ fn verify(request: &HttpRequest, endpoint: &Endpoint, state: &State, body: &[u8]
         Ok(verified) => Ok(verified.message_id),
         Err(refusal) => {
             tracing::info!(endpoint.id = %endpoint.id, reason = refusal.code(), "a webhook was refused");
+            state.refusals.count(endpoint.id, refusal.code(), state.clock.now());
             Err(refuse(format!("{} ({})", refusal, refusal.code())))
         }
     }

@@ -8,6 +8,7 @@ mod health;
 mod hooks;
 pub mod metrics;
 pub mod problem;
+pub mod refusals;
 pub mod routes;
 pub mod server;
 pub mod state;

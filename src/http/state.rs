@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::metrics::Metrics;
+use super::refusals::Refusals;
 use super::track::Misses;
 use crate::config::{Config, VisitorCookie};
 use crate::domain::time::Clock;
@@ -44,6 +45,8 @@ pub struct State {
     pub misses: Misses,
     /// Counters.
     pub metrics: Metrics,
+    /// Attempts that endpoints refused.
+    pub refusals: Refusals,
     /// Whether the server wants requests.
     pub is_ready: AtomicBool,
     /// Whether visitors get a cookie.

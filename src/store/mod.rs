@@ -18,6 +18,7 @@ pub mod access;
 pub mod batches;
 pub mod costs;
 pub mod deliveries;
+pub mod endpoint_traffic;
 pub mod endpoints;
 pub mod identity;
 pub mod labels;
