@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{CliError, Context, table};
+use crate::connectors::presets;
 use crate::domain::fault::Fault;
 use crate::domain::ids::EndpointId;
 use crate::jobs::edit_endpoints::{self, EndpointDraft};
@@ -19,9 +20,9 @@ pub(super) enum EndpointCommand {
     Create {
         /// The name people read
         name: String,
-        /// How the sender proves itself: standard-webhooks or bearer
-        #[arg(long, default_value = "standard-webhooks")]
-        verification: String,
+        /// The connector preset, such as hubspot; `headwater endpoint presets` lists them
+        #[arg(long, alias = "verification", default_value = "standard-webhooks")]
+        preset: String,
         /// The sender's secret; made up if not given
         #[arg(long)]
         secret: Option<String>,
@@ -37,6 +38,8 @@ pub(super) enum EndpointCommand {
     },
     /// List endpoints
     List,
+    /// List the connector presets
+    Presets,
     /// Replace an endpoint's mapping
     Map {
         /// The endpoint's id, such as `end_1`
@@ -60,14 +63,15 @@ pub(super) fn run(context: &Context, command: EndpointCommand) -> Result<(), Cli
         IntakeContext { secret: core.secret.clone(), person_namespace: context.config.intake.person_namespace.clone() };
     let url = |token: &str| format!("{}/hooks/{token}", context.config.server.public_url);
     match command {
-        EndpointCommand::Create { name, verification, secret, mapping, currency, no_revenue } => {
+        EndpointCommand::Create { name, preset, secret, mapping, currency, no_revenue } => {
             let draft = EndpointDraft {
                 name,
-                verification: verification.parse()?,
+                preset,
                 secret,
                 mapping: mapping.map(std::fs::read_to_string).transpose()?,
                 currency: currency.map(|c| c.parse()).transpose().map_err(|f: Fault| f.named("currency"))?,
                 counts_revenue: !no_revenue,
+                ..EndpointDraft::default()
             };
             let made = core.db.write_now(|conn| edit_endpoints::create(conn, &draft, &intake, now))?;
             let url = url(&made.endpoint.token);
@@ -80,20 +84,26 @@ pub(super) fn run(context: &Context, command: EndpointCommand) -> Result<(), Cli
         }
         EndpointCommand::List => {
             let list = core.db.read_now(endpoints::list)?;
-            let json: Vec<_> = list.iter().map(|e| json!({ "id": e.id, "name": e.name, "url": url(&e.token), "verification": e.verification, "archived": e.archived_at.is_some() })).collect();
+            let json: Vec<_> = list.iter().map(|e| json!({ "id": e.id, "name": e.name, "url": url(&e.token), "preset": e.preset, "archived": e.archived_at.is_some() })).collect();
             context.print(&json!(json), || {
                 table(
-                    &["Id", "Name", "Proof", "URL", ""],
+                    &["Id", "Name", "Preset", "URL", ""],
                     list.iter().map(|e| {
                         vec![
                             e.id.to_string(),
                             e.name.clone(),
-                            e.verification.to_string(),
+                            e.preset.clone(),
                             url(&e.token),
                             if e.archived_at.is_some() { "archived".into() } else { String::new() },
                         ]
                     }),
                 )
+            });
+        }
+        EndpointCommand::Presets => {
+            let json: Vec<_> = presets::all().iter().map(|p| json!({ "preset": p.name, "title": p.title })).collect();
+            context.print(&json!(json), || {
+                table(&["Preset", "Title"], presets::all().iter().map(|p| vec![p.name.clone(), p.title.clone()]))
             });
         }
         EndpointCommand::Map { id, mapping } => {

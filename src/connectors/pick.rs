@@ -1,31 +1,50 @@
-//! Where one field is in a body: a pointer, several in turn, or a constant.
+//! Where one field is: a place, several in turn, a text put together, a sum, or a constant.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::scalar::text_at;
+use super::amount;
+use super::place::{Place, Scope, TEXT_MAX};
+use super::rule::Condition;
+use super::template::Template;
 use crate::domain::fault::{Fault, shown};
 
 /// Most candidates of one field.
 const CANDIDATES_MAX: usize = 20;
-/// Longest pointer or constant, in bytes.
-const POINTER_MAX: usize = 500;
+/// Where a preset's text stands for each name that the click id may have.
+pub(super) const CLICK_ID: &str = "<click_id>";
 
 /// One place where a value may be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     untagged,
     deny_unknown_fields,
-    expecting = "expected a JSON pointer such as \"/data/email\" or {\"const\": \"lead\"}"
+    expecting = "expected a JSON pointer such as \"/data/email\", a template such as \"deal:{/id}\" or {\"const\": \"lead\"}"
 )]
 pub enum Candidate {
-    /// A JSON pointer, `/data/email`.
-    Pointer(String),
+    /// A place or a template.
+    Text(String),
     /// A value that is the same for every delivery.
     Constant {
         /// The value.
         #[serde(rename = "const")]
         value: String,
+    },
+    /// The amounts of a list's elements, added up.
+    Sum {
+        /// Where the elements are.
+        sum: String,
+        /// Which of them count.
+        #[serde(default)]
+        when: Vec<Condition>,
+        /// Where in an element the amount is.
+        of: Box<Pick>,
+    },
+    /// One amount less another; nothing where either is missing.
+    Difference {
+        /// The larger one.
+        difference: Box<Pick>,
+        /// What is taken away.
+        less: Box<Pick>,
     },
 }
 
@@ -43,80 +62,145 @@ pub enum Pick {
 }
 
 impl Pick {
-    fn candidates(&self) -> &[Candidate] {
+    pub(super) fn candidates(&self) -> &[Candidate] {
         match self {
             Self::One(one) => std::slice::from_ref(one),
             Self::FirstOf(many) => many,
         }
     }
+
+    /// The same with every `<click_id>` replaced by each of the names it may have.
+    pub(super) fn named(&self, names: &[String]) -> Self {
+        let mut list = Vec::new();
+        for candidate in self.candidates() {
+            match candidate {
+                Candidate::Text(text) if text.contains(CLICK_ID) => {
+                    list.extend(names.iter().map(|n| Candidate::Text(text.replace(CLICK_ID, &escaped(n)))));
+                }
+                other => list.push(other.clone()),
+            }
+        }
+        Self::FirstOf(list)
+    }
 }
 
-/// Checks what can be known of a pick before a delivery comes.
-pub(super) fn check_pick(field: &str, pick: &Pick, constant_makes_sense: bool) -> Result<(), Fault> {
-    let fault = |code: &str, why: String| Err(Fault::new(field, code, why));
-    let candidates = pick.candidates();
-    if candidates.is_empty() || candidates.len() > CANDIDATES_MAX {
-        return fault(
-            "mapping-empty",
-            format!("a list holds 1 to {CANDIDATES_MAX} pointers; leave the field out to read nothing"),
-        );
-    }
-    for candidate in candidates {
-        match candidate {
-            Candidate::Pointer(p) if !is_pointer(p) => {
-                return fault("pointer-malformed", format!("{} is no JSON pointer; write it as /data/email", shown(p)));
-            }
-            Candidate::Constant { .. } if !constant_makes_sense => {
-                return fault(
-                    "constant-misplaced",
-                    "a constant here would make all events the same one or the same person; point to a value"
-                        .to_owned(),
-                );
-            }
-            Candidate::Constant { value } if value.trim().is_empty() || value.len() > POINTER_MAX => {
-                return fault("constant-malformed", format!("a constant has 1 to {POINTER_MAX} bytes"));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+/// A name as a segment of a pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
-/// The first of the places that holds something.
-pub(super) fn first_of(body: &Value, pick: &Pick) -> Result<Option<String>, Fault> {
-    for candidate in pick.candidates() {
-        let found = match candidate {
-            Candidate::Pointer(pointer) => text_at(body, pointer)?,
-            Candidate::Constant { value } => Some(value.clone()),
-        };
-        if found.is_some() {
-            return Ok(found);
+/// A pick that is ready to read: every text of it parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reader(Vec<Source>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    Place(Place),
+    Template(Template),
+    Constant(String),
+    Sum { list: Place, when: Vec<super::rule::Check>, of: Reader },
+    Difference { of: Reader, less: Reader },
+}
+
+impl Reader {
+    /// Parses a pick and checks what can be known before a delivery comes; faults name `field`.
+    pub(super) fn new(field: &str, pick: &Pick) -> Result<Self, Fault> {
+        let candidates = pick.candidates();
+        if candidates.is_empty() || candidates.len() > CANDIDATES_MAX {
+            return Err(Fault::new(
+                field,
+                "mapping-empty",
+                format!("a list holds 1 to {CANDIDATES_MAX} pointers; leave the field out to read nothing"),
+            ));
+        }
+        candidates.iter().map(|c| source(field, c).map_err(|f| f.named(field))).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The first that holds something.
+    pub(super) fn first(&self, scope: &Scope<'_>) -> Result<Option<String>, Fault> {
+        self.first_that(scope, |_, _| true)
+    }
+
+    /// The first text that fits; `fits` is told whether the text comes from a place that may hold anything.
+    pub(super) fn first_that(&self, scope: &Scope<'_>, fits: impl Fn(&str, bool) -> bool) -> Result<Option<String>, Fault> {
+        for source in &self.0 {
+            let (texts, is_wild) = match source {
+                Source::Place(place) => (place.texts(scope)?, place.is_wild()),
+                other => (other.text(scope)?.into_iter().collect(), false),
+            };
+            if let Some(text) = texts.into_iter().find(|t| fits(t, is_wild)) {
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The places it reads, for messages and for what has to be kept.
+    pub(super) fn places(&self) -> Vec<&Place> {
+        self.0
+            .iter()
+            .flat_map(|source| match source {
+                Source::Place(place) => vec![place],
+                Source::Template(template) => template.places().collect(),
+                Source::Constant(_) => Vec::new(),
+                Source::Sum { list, .. } => vec![list],
+                Source::Difference { of, less } => of.places().into_iter().chain(less.places()).collect(),
+            })
+            .collect()
+    }
+}
+
+impl Source {
+    fn text(&self, scope: &Scope<'_>) -> Result<Option<String>, Fault> {
+        match self {
+            Self::Place(place) => Ok(place.texts(scope)?.into_iter().next()),
+            Self::Template(template) => template.text(scope),
+            Self::Constant(text) => Ok(Some(text.clone())),
+            Self::Sum { list, when, of } => {
+                let mut amounts = Vec::new();
+                for item in list.values(scope) {
+                    let element = Scope { item, ..*scope };
+                    if when.iter().all(|check| check.holds(&element)) {
+                        amounts.extend(of.first(&element)?);
+                    }
+                }
+                amount::sum(&amounts)
+            }
+            Self::Difference { of, less } => match (of.first(scope)?, less.first(scope)?) {
+                (Some(of), Some(less)) => amount::difference(&of, &less).map(Some),
+                _ => Ok(None),
+            },
         }
     }
-    Ok(None)
+}
+
+fn source(field: &str, candidate: &Candidate) -> Result<Source, Fault> {
+    match candidate {
+        Candidate::Text(text) if Template::looks_like(text) => Template::parse(text).map(Source::Template),
+        Candidate::Text(text) => Place::parse(text).map(Source::Place),
+        Candidate::Constant { value } if value.trim().is_empty() || value.len() > TEXT_MAX => Err(Fault::new(
+            field,
+            "constant-malformed",
+            format!("{} is no constant; one has 1 to {TEXT_MAX} bytes", shown(value)),
+        )),
+        Candidate::Constant { value } => Ok(Source::Constant(value.clone())),
+        Candidate::Sum { sum, when, of } => {
+            let when = when.iter().map(Condition::check).collect::<Result<_, _>>()?;
+            Ok(Source::Sum { list: Place::parse(sum)?, when, of: Reader::new(field, of)? })
+        }
+        Candidate::Difference { difference, less } => {
+            Ok(Source::Difference { of: Reader::new(field, difference)?, less: Reader::new(field, less)? })
+        }
+    }
 }
 
 /// The fault of a required field that was found nowhere.
-pub(super) fn missing(field: &str, pick: Option<&Pick>) -> Fault {
-    let tried: Vec<&str> = pick
-        .map_or(&[][..], Pick::candidates)
-        .iter()
-        .filter_map(|c| match c {
-            Candidate::Pointer(pointer) => Some(pointer.as_str()),
-            Candidate::Constant { .. } => None,
-        })
-        .collect();
+pub(super) fn missing(field: &str, reader: Option<&Reader>) -> Fault {
+    let tried: Vec<&str> = reader.map(Reader::places).unwrap_or_default().iter().map(|p| p.text()).collect();
     let places = if tried.is_empty() { "any place, as the mapping names none".to_owned() } else { tried.join(", ") };
     Fault::new(
         field,
         "missing",
         format!("it is required and there is nothing at {places}; send it or mend the mapping"),
     )
-}
-
-/// RFC 6901, without the empty pointer, which names the whole body and never a single value.
-fn is_pointer(text: &str) -> bool {
-    text.starts_with('/')
-        && text.len() <= POINTER_MAX
-        && text.split('~').skip(1).all(|after| after.starts_with(['0', '1']))
 }

@@ -10,24 +10,24 @@ pub(super) const TEXT_MAX: usize = 1_000;
 /// Most digits of a decimal number that survive JSON's binary floating point for certain.
 const EXACT_DIGITS: usize = 15;
 
-/// The text at a JSON pointer: `None` where there is nothing, null or an empty text.
+/// A scalar's text: `None` for null or an empty text.
 ///
-/// Faults name the pointer and never the value, which may be personal.
-pub(super) fn text_at(body: &Value, pointer: &str) -> Result<Option<String>, Fault> {
+/// Faults name the place and never the value, which may be personal.
+pub(super) fn text_of(value: &Value, place: &str) -> Result<Option<String>, Fault> {
     let wrong = |what: &str| {
         Err(Fault::new(
-            pointer,
+            place,
             "type-wrong",
             format!("it holds {what} where one text or number is expected; point to a single value"),
         ))
     };
-    match body.pointer(pointer) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => checked(pointer, text.trim()),
-        Some(Value::Number(number)) => exact(pointer, number).map(Some),
-        Some(Value::Bool(_)) => wrong("true or false"),
-        Some(Value::Array(_)) => wrong("a list"),
-        Some(Value::Object(_)) => wrong("an object"),
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => checked(place, text.trim()),
+        Value::Number(number) => exact(place, number).map(Some),
+        Value::Bool(_) => wrong("true or false"),
+        Value::Array(_) => wrong("a list"),
+        Value::Object(_) => wrong("an object"),
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
 
     fn read(json: &str) -> Result<Option<String>, String> {
         let body: Value = serde_json::from_str(&format!(r#"{{"a":{{"b/c":[{json}]}}}}"#)).expect(json);
-        text_at(&body, "/a/b~1c/0").map_err(|fault| {
+        text_of(body.pointer("/a/b~1c/0").expect("value"), "/a/b~1c/0").map_err(|fault| {
             assert_eq!(fault.field, "/a/b~1c/0");
             fault.code
         })

@@ -5,123 +5,20 @@
 //! compared in constant time, and every live secret is tried, so that a sender
 //! can change its secret without losing a delivery.
 
-use std::fmt;
+use std::borrow::Cow;
 
 use base64::Engine as _;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
-use hmac::{Hmac, KeyInit, Mac};
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use super::place::{Place, Scope};
+use super::request::Request;
+use super::scheme::{Encoding, HeaderForm, How, Scheme, SignedPart};
+pub use super::secrets::SigningSecret;
+use super::secrets::{PlainSecret, Token, public_key, unhexed};
 use crate::domain::fault::Fault;
-use crate::domain::time::UtcMillis;
-
-/// How far a signed time may lie from the server's clock, either side, in seconds (the Standard Webhooks default).
-pub const TOLERANCE_S: i64 = 300;
-
-/// Fewest bytes of a signing key; the specification asks for 24, and some senders make shorter ones.
-const SIGNING_KEY_MIN: usize = 16;
-/// Fewest characters of a bearer token: shorter ones can be guessed.
-const TOKEN_MIN: usize = 16;
-/// Longest signing secret or token.
-const SECRET_MAX: usize = 1_024;
-/// Block of SHA-256, to which HMAC pads its key.
-const BLOCK: usize = 64;
-
-/// Senders print secrets with and without `=` at the end.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-/// A key that signs deliveries. Printed nowhere: its `Debug` hides it.
-#[derive(Clone)]
-pub struct SigningSecret([u8; BLOCK]);
-
-impl SigningSecret {
-    /// Reads `whsec_…` or bare base64.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        let fault = |why: &str| {
-            Fault::new(
-                "secret",
-                "secret-malformed",
-                format!("the signing secret {why}; copy it from the sender, as whsec_ and base64"),
-            )
-        };
-        let trimmed = text.trim();
-        if trimmed.len() > SECRET_MAX {
-            return Err(fault("is longer than 1024 characters"));
-        }
-        let key = LENIENT
-            .decode(trimmed.strip_prefix("whsec_").unwrap_or(trimmed))
-            .map_err(|_detail| fault("is not base64"))?;
-        if key.len() < SIGNING_KEY_MIN {
-            return Err(fault("has fewer than 16 bytes"));
-        }
-        // HMAC's own preparation of its key, done once here so that signing cannot fail later.
-        let mut block = [0; BLOCK];
-        let digest = Sha256::digest(&key);
-        let short = if key.len() > BLOCK { digest.as_slice() } else { key.as_slice() };
-        block.iter_mut().zip(short).for_each(|(to, from)| *to = *from);
-        Ok(Self(block))
-    }
-
-    fn tag(&self, id: &str, timestamp: &str, body: &[u8]) -> [u8; 32] {
-        let mut mac = <Hmac<Sha256> as KeyInit>::new(&self.0.into());
-        for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
-    }
-}
-
-impl fmt::Debug for SigningSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SigningSecret(hidden)")
-    }
-}
-
-/// A token that a sender repeats in `Authorization: Bearer …`. Only its digest is held.
-#[derive(Clone)]
-pub struct BearerToken([u8; 32]);
-
-impl BearerToken {
-    /// Takes a token of 16 to 1024 printable ASCII characters without spaces.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        let trimmed = text.trim();
-        let legal = trimmed.bytes().all(|b| b.is_ascii_graphic());
-        if !legal || !(TOKEN_MIN..=SECRET_MAX).contains(&trimmed.len()) {
-            return Err(Fault::new(
-                "token",
-                "token-malformed",
-                "the token needs 16 to 1024 printable ASCII characters without spaces; let the server make one",
-            ));
-        }
-        Ok(Self(Sha256::digest(trimmed).into()))
-    }
-}
-
-impl fmt::Debug for BearerToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BearerToken(hidden)")
-    }
-}
-
-/// How the sender of an endpoint proves itself.
-#[derive(Debug, Clone)]
-pub enum Verification {
-    /// Standard Webhooks and Svix: HMAC-SHA-256 over `id.timestamp.body`.
-    StandardWebhooks {
-        /// Every secret that is live at present.
-        secrets: Vec<SigningSecret>,
-    },
-    /// `Authorization: Bearer …`, for senders that cannot sign.
-    Bearer {
-        /// Every token that is live at present.
-        tokens: Vec<BearerToken>,
-    },
-}
 
 /// What a verified delivery told about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,27 +35,38 @@ pub enum Refusal {
     NoSecret,
     /// A header is not there.
     #[error("the header `{0}` is missing; send it with every request")]
-    HeaderMissing(&'static str),
+    HeaderMissing(String),
     /// A header cannot be read.
     #[error("the header `{header}` {why}")]
     Malformed {
         /// Which header.
-        header: &'static str,
+        header: String,
         /// What it should be.
-        why: &'static str,
+        why: String,
     },
     /// Signed too long ago or too far ahead.
-    #[error("the signed time is {skew_s} s behind the server's clock (negative: ahead); {TOLERANCE_S} s are allowed")]
+    #[error("the signed time is {skew_s} s behind the server's clock (negative: ahead); {allowed_s} s are allowed")]
     TimestampOutside {
         /// Server's clock minus signed time, in seconds.
         skew_s: i64,
+        /// How many may lie between them on that side.
+        allowed_s: i64,
     },
     /// No signature is by a live secret.
-    #[error("no signature fits the body under any live secret; compare the secrets, and sign the raw bytes")]
+    #[error("no signature fits the body under any live secret; compare the secrets and the URL, and sign the raw bytes")]
     SignatureMismatch,
     /// The token is none of the live ones.
     #[error("the token is none of this endpoint's")]
     TokenMismatch,
+    /// The body does not hold the token that proves it.
+    #[error("the body holds no token at `{0}`; send it with every request")]
+    TokenMissing(String),
+    /// It comes from another account of the same vendor.
+    #[error("the delivery comes from another account than this endpoint's; compare the endpoint's `account`")]
+    AccountMismatch,
+    /// A handshake that was not meant for this endpoint.
+    #[error("the handshake does not carry this endpoint's verify token")]
+    HandshakeMismatch,
 }
 
 impl Refusal {
@@ -171,110 +79,302 @@ impl Refusal {
             Self::TimestampOutside { .. } => "timestamp-outside",
             Self::SignatureMismatch => "signature-mismatch",
             Self::TokenMismatch => "token-mismatch",
+            Self::TokenMissing(_) => "token-missing",
+            Self::AccountMismatch => "account-mismatch",
+            Self::HandshakeMismatch => "handshake-mismatch",
         }
     }
 }
 
-/// Looks up a header by its lower-case name.
-pub type Headers<'a, 'h> = &'a dyn Fn(&str) -> Option<&'h str>;
+/// A way of proof with its live secrets.
+#[derive(Debug, Clone)]
+pub(super) struct Verifier {
+    scheme: Scheme,
+    keys: Keys,
+}
 
-impl Verification {
-    /// Decides over one request; `raw_body` are the bytes as they came, before any parsing.
-    pub fn verify(&self, headers: Headers<'_, '_>, raw_body: &[u8], now: UtcMillis) -> Result<Verified, Refusal> {
-        match self {
-            Self::StandardWebhooks { secrets } => signed(secrets, headers, raw_body, now),
-            Self::Bearer { tokens } => carried(tokens, headers),
+#[derive(Debug, Clone)]
+enum Keys {
+    Signing(Vec<SigningSecret>, Vec<VerifyingKey>),
+    Plain(Vec<PlainSecret>),
+    Tokens(Vec<Token>),
+    Body(Vec<Token>, Place),
+    Path,
+}
+
+impl Verifier {
+    /// Reads the secrets as the scheme has them; each one that does not fit is a fault.
+    pub(super) fn new(scheme: &Scheme, secrets: &[&str]) -> Result<Self, Vec<Fault>> {
+        let tokens = |suffix: &str| all(secrets.iter().map(|s| Token::parse(s, suffix)));
+        let keys = match scheme.how {
+            How::HmacSha256 => {
+                let public = secrets.iter().filter(|_| scheme.ed25519.is_some()).filter_map(|s| public_key(s));
+                let shared = secrets.iter().filter(|s| scheme.ed25519.is_none() || public_key(s).is_none());
+                Keys::Signing(all(shared.map(|s| SigningSecret::read(s, &scheme.key)))?, all(public)?)
+            }
+            How::Sha256 => Keys::Plain(all(secrets.iter().map(|s| PlainSecret::parse(s)))?),
+            How::Basic | How::Bearer | How::Header => Keys::Tokens(tokens("")?),
+            How::BasicUser => Keys::Tokens(tokens(":")?),
+            How::BodyToken => Keys::Body(tokens("")?, Place::parse(&scheme.at).map_err(|f| vec![f])?),
+            How::Path => Keys::Path,
+        };
+        Ok(Self { scheme: scheme.clone(), keys })
+    }
+
+    fn has_secret(&self) -> bool {
+        match &self.keys {
+            Keys::Signing(shared, public) => !shared.is_empty() || !public.is_empty(),
+            Keys::Plain(secrets) => !secrets.is_empty(),
+            Keys::Tokens(tokens) | Keys::Body(tokens, _) => !tokens.is_empty(),
+            Keys::Path => true,
         }
     }
+
+    /// Whether the request carries this proof; `strongly`: the proof itself, not just a header beside it.
+    fn is_meant(&self, request: &Request<'_>, strongly: bool) -> bool {
+        let scheme = &self.scheme;
+        if scheme.only_if.as_ref().is_some_and(|c| request.header(&c.header) != Some(c.is.as_str())) {
+            return false;
+        }
+        let auth = |scheme: &str| authorization(request, scheme).is_some();
+        match scheme.how {
+            How::Basic | How::BasicUser => auth("basic"),
+            How::Bearer => auth("bearer"),
+            How::Header => request.header(&scheme.header).is_some(),
+            How::BodyToken | How::Path => true,
+            How::HmacSha256 | How::Sha256 if strongly => request.header(&scheme.header).is_some(),
+            How::HmacSha256 | How::Sha256 => scheme.headers().any(|name| request.header(name).is_some()),
+        }
+    }
+
+    fn verify(&self, request: &Request<'_>) -> Result<(), Refusal> {
+        if !self.has_secret() {
+            return Err(Refusal::NoSecret);
+        }
+        let header = |name: &str| request.header(name).ok_or_else(|| Refusal::HeaderMissing(name.to_owned()));
+        let fits = match &self.keys {
+            Keys::Path => return Ok(()),
+            Keys::Signing(shared, public) => return self.signed(request, shared, public),
+            Keys::Plain(secrets) => return self.digested(request, secrets),
+            Keys::Tokens(tokens) => any(tokens, &self.carried(header(self.token_header())?)?),
+            Keys::Body(tokens, place) => any(tokens, &in_body(request, place)?),
+        };
+        if fits.into() { Ok(()) } else { Err(Refusal::TokenMismatch) }
+    }
+
+    fn token_header(&self) -> &str {
+        if self.scheme.how == How::Header { &self.scheme.header } else { "authorization" }
+    }
+
+    /// The token that a header's value carries.
+    fn carried(&self, value: &str) -> Result<Vec<u8>, Refusal> {
+        let malformed = |why: &str| Refusal::Malformed { header: self.token_header().to_owned(), why: why.to_owned() };
+        let behind = |scheme: &str, why: &str| after_scheme(value, scheme).ok_or_else(|| malformed(why));
+        match self.scheme.how {
+            How::Header => Ok(value.as_bytes().to_vec()),
+            How::Bearer => Ok(behind("bearer", "is not `Bearer` and a token")?.as_bytes().to_vec()),
+            _ => {
+                let why = "is not `Basic` and base64";
+                super::secrets::LENIENT.decode(behind("basic", why)?).map_err(|_detail| malformed(why))
+            }
+        }
+    }
+
+    fn signed(&self, request: &Request<'_>, shared: &[SigningSecret], public: &[VerifyingKey]) -> Result<(), Refusal> {
+        let header = self.proof(request)?;
+        let time = self.time(request, header)?;
+        let parts = self.parts(request, time, b"")?;
+        let given = self.signatures(header)?;
+        let mut fits = Choice::from(0);
+        for secret in shared {
+            let tag = secret.tag(parts.iter().map(AsRef::as_ref));
+            for candidate in &given.shared {
+                fits |= tag.as_slice().ct_eq(candidate);
+            }
+        }
+        let message = || parts.concat();
+        let by_public = |signature: &Signature| public.iter().any(|key| key.verify_strict(&message(), signature).is_ok());
+        if fits.into() || given.public.iter().any(by_public) { Ok(()) } else { Err(Refusal::SignatureMismatch) }
+    }
+
+    fn digested(&self, request: &Request<'_>, secrets: &[PlainSecret]) -> Result<(), Refusal> {
+        let header = self.proof(request)?;
+        let given = self.signatures(header)?;
+        let mut fits = Choice::from(0);
+        for secret in secrets {
+            let digest = self.parts(request, "", &secret.0)?.iter().fold(Sha256::new(), |d, part| d.chain_update(part));
+            let digest: [u8; 32] = digest.finalize().into();
+            for candidate in &given.shared {
+                fits |= digest.as_slice().ct_eq(candidate);
+            }
+        }
+        if fits.into() { Ok(()) } else { Err(Refusal::SignatureMismatch) }
+    }
+
+    /// The header with the signature, once every other header that is needed has been found.
+    fn proof<'r>(&self, request: &Request<'r>) -> Result<&'r str, Refusal> {
+        for name in self.scheme.headers() {
+            if request.header(name).is_none() {
+                return Err(Refusal::HeaderMissing(name.to_owned()));
+            }
+        }
+        request.header(&self.scheme.header).ok_or_else(|| Refusal::HeaderMissing(self.scheme.header.clone()))
+    }
+
+    /// The signed time, once it is near enough.
+    fn time<'r>(&self, request: &Request<'r>, proof: &'r str) -> Result<&'r str, Refusal> {
+        let Some(spec) = &self.scheme.timestamp else { return Ok("") };
+        let header = spec.header.as_deref().unwrap_or(&self.scheme.header);
+        let malformed = |why: &str| Refusal::Malformed { header: header.to_owned(), why: why.to_owned() };
+        let text = match &spec.header {
+            Some(name) => request.header(name).ok_or_else(|| Refusal::HeaderMissing(name.clone()))?,
+            None => pair(proof, "t").next().ok_or_else(|| malformed("holds no time as `t=`"))?,
+        };
+        let unit = if spec.millis { "milliseconds" } else { "seconds" };
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        let number = text.parse::<i64>().ok().filter(|_| digits);
+        let number = number.ok_or_else(|| malformed(&format!("is not a whole number of {unit} since 1970")))?;
+        let signed_s = if spec.millis { number.div_euclid(1_000) } else { number };
+        let skew_s = request.received_at.0.div_euclid(1_000).saturating_sub(signed_s);
+        let allowed_s = if skew_s < 0 { spec.ahead_s.unwrap_or(spec.tolerance_s) } else { spec.tolerance_s };
+        if skew_s.saturating_abs() > allowed_s { Err(Refusal::TimestampOutside { skew_s, allowed_s }) } else { Ok(text) }
+    }
+
+    fn parts<'p>(&self, request: &Request<'p>, time: &'p str, secret: &'p [u8]) -> Result<Vec<Cow<'p, [u8]>>, Refusal> {
+        let part = |part: &SignedPart| {
+            Ok(match part {
+                SignedPart::Secret => Cow::Borrowed(secret),
+                SignedPart::Method => Cow::Owned(request.method.to_ascii_uppercase().into_bytes()),
+                SignedPart::Url => Cow::Borrowed(request.url.as_bytes()),
+                SignedPart::UrlDecoded => Cow::Owned(decoded(request.url).into_bytes()),
+                SignedPart::Body => Cow::Borrowed(request.body),
+                SignedPart::Timestamp => Cow::Borrowed(time.as_bytes()),
+                SignedPart::Header(name) => {
+                    Cow::Borrowed(request.header(name).ok_or_else(|| Refusal::HeaderMissing(name.clone()))?.as_bytes())
+                }
+                SignedPart::Text(text) => Cow::Owned(text.clone().into_bytes()),
+            })
+        };
+        self.scheme.signed.iter().map(part).collect()
+    }
+
+    fn signatures(&self, header: &str) -> Result<Given, Refusal> {
+        let texts: Vec<&str> = match &self.scheme.form {
+            HeaderForm::Bare => vec![header],
+            HeaderForm::Prefix(prefix) => header.strip_prefix(prefix.as_str()).into_iter().collect(),
+            HeaderForm::Pairs(name) => pair(header, name).collect(),
+            HeaderForm::Entries(prefix) => {
+                header.split_ascii_whitespace().filter_map(|entry| entry.strip_prefix(prefix.as_str())).collect()
+            }
+        };
+        let decode = |text: &&str| match self.scheme.encoding {
+            Encoding::Hex => unhexed(text.trim()),
+            Encoding::Base64 => STANDARD.decode(text.trim()).ok(),
+        };
+        let shared: Vec<Vec<u8>> = texts.iter().filter_map(decode).filter(|bytes| !bytes.is_empty()).collect();
+        let public: Vec<Signature> = self.scheme.ed25519.iter().flat_map(|prefix| public(header, prefix)).collect();
+        let has_public_key = matches!(&self.keys, Keys::Signing(_, keys) if !keys.is_empty());
+        if shared.is_empty() && (public.is_empty() || !has_public_key) {
+            return Err(Refusal::Malformed { header: self.scheme.header.clone(), why: self.scheme.expected() });
+        }
+        Ok(Given { shared, public })
+    }
+}
+
+/// The signatures that a header carries.
+struct Given {
+    shared: Vec<Vec<u8>>,
+    public: Vec<Signature>,
+}
+
+impl Scheme {
+    /// The headers that the proof cannot do without, but for the signature's own.
+    fn headers(&self) -> impl Iterator<Item = &str> {
+        let signed = self.signed.iter().filter_map(|part| match part {
+            SignedPart::Header(name) => Some(name.as_str()),
+            _ => None,
+        });
+        signed.chain(self.timestamp.iter().filter_map(|t| t.header.as_deref()))
+    }
+
+    /// What the signature's header should be, for its refusal.
+    fn expected(&self) -> String {
+        let encoding = if self.encoding == Encoding::Hex { "hex" } else { "base64" };
+        match &self.form {
+            HeaderForm::Bare => format!("is not {encoding}"),
+            HeaderForm::Prefix(prefix) | HeaderForm::Entries(prefix) => format!("holds no `{prefix}` and {encoding}"),
+            HeaderForm::Pairs(name) => format!("holds no `{name}=` and {encoding}"),
+        }
+    }
+}
+
+/// Decides over one request: the first way of proof that it carries is the one that counts.
+pub(super) fn verify(verifiers: &[Verifier], request: &Request<'_>) -> Result<Verified, Refusal> {
+    let meant = |strongly: bool| verifiers.iter().find(|v| v.is_meant(request, strongly));
+    let verifier = meant(true).or_else(|| meant(false)).or(verifiers.first()).ok_or(Refusal::NoSecret)?;
+    verifier.verify(request)?;
+    let named = verifier.scheme.message_id.iter().find_map(|name| request.header(name));
+    let message_id = named.map(|id| id.trim_matches('"').to_owned()).filter(|id| !id.is_empty());
+    Ok(Verified { message_id })
 }
 
 /// The header value that signs a message: for tests, test events and our own outgoing events.
 pub fn standard_webhooks_signature(secret: &SigningSecret, id: &str, timestamp_s: i64, body: &[u8]) -> String {
-    format!("v1,{}", STANDARD.encode(secret.tag(id, &timestamp_s.to_string(), body)))
+    let time = timestamp_s.to_string();
+    format!("v1,{}", STANDARD.encode(secret.tag([id.as_bytes(), b".", time.as_bytes(), b".", body])))
 }
 
-/// The header names of one dialect.
-struct Dialect {
-    id: &'static str,
-    timestamp: &'static str,
-    signature: &'static str,
-}
-
-const STANDARD_NAMES: Dialect =
-    Dialect { id: "webhook-id", timestamp: "webhook-timestamp", signature: "webhook-signature" };
-const SVIX_NAMES: Dialect = Dialect { id: "svix-id", timestamp: "svix-timestamp", signature: "svix-signature" };
-
-fn signed(
-    secrets: &[SigningSecret],
-    headers: Headers<'_, '_>,
-    body: &[u8],
-    now: UtcMillis,
-) -> Result<Verified, Refusal> {
-    if secrets.is_empty() {
-        return Err(Refusal::NoSecret);
-    }
-    // The names are never mixed: a request is wholly of one dialect, so that a refusal names the right header.
-    let is_svix = [SVIX_NAMES.id, SVIX_NAMES.timestamp, SVIX_NAMES.signature].iter().any(|n| headers(n).is_some())
-        && headers(STANDARD_NAMES.id).is_none();
-    let names = if is_svix { SVIX_NAMES } else { STANDARD_NAMES };
-    let header =
-        |name: &'static str| headers(name).map(str::trim).filter(|v| !v.is_empty()).ok_or(Refusal::HeaderMissing(name));
-    let (id, timestamp, signature) = (header(names.id)?, header(names.timestamp)?, header(names.signature)?);
-    check_time(names.timestamp, timestamp, now)?;
-    let given = signatures(names.signature, signature)?;
-    let mut fits = Choice::from(0);
-    for secret in secrets {
-        let tag = secret.tag(id, timestamp, body);
-        for candidate in &given {
-            fits |= tag.as_slice().ct_eq(candidate);
+fn all<T>(results: impl Iterator<Item = Result<T, Fault>>) -> Result<Vec<T>, Vec<Fault>> {
+    let (mut good, mut faults) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => good.push(value),
+            Err(fault) => faults.push(fault),
         }
     }
-    if bool::from(fits) { Ok(Verified { message_id: Some(id.to_owned()) }) } else { Err(Refusal::SignatureMismatch) }
+    if faults.is_empty() { Ok(good) } else { Err(faults) }
 }
 
-fn check_time(header: &'static str, text: &str, now: UtcMillis) -> Result<(), Refusal> {
-    let digits = text.bytes().all(|b| b.is_ascii_digit());
-    let signed_s = text
-        .parse::<i64>()
-        .ok()
-        .filter(|_| digits)
-        .ok_or(Refusal::Malformed { header, why: "is not a whole number of seconds since 1970" })?;
-    let skew_s = now.0.div_euclid(1_000).saturating_sub(signed_s);
-    if skew_s.saturating_abs() > TOLERANCE_S { Err(Refusal::TimestampOutside { skew_s }) } else { Ok(()) }
+fn any(tokens: &[Token], given: &[u8]) -> Choice {
+    tokens.iter().fold(Choice::from(0), |fits, token| fits | token.is(given))
 }
 
-/// The `v1` signatures of a space-separated list; other versions (`v1a`) are passed over.
-fn signatures(header: &'static str, text: &str) -> Result<Vec<Vec<u8>>, Refusal> {
-    let given: Vec<Vec<u8>> = text
-        .split_ascii_whitespace()
-        .filter_map(|entry| STANDARD.decode(entry.strip_prefix("v1,")?).ok())
-        .filter(|signature| !signature.is_empty())
-        .collect();
-    if given.is_empty() {
-        return Err(Refusal::Malformed { header, why: "holds no `v1,` and base64" });
-    }
-    Ok(given)
+fn authorization<'r>(request: &Request<'r>, scheme: &str) -> Option<&'r str> {
+    after_scheme(request.header("authorization")?, scheme)
 }
 
-fn carried(tokens: &[BearerToken], headers: Headers<'_, '_>) -> Result<Verified, Refusal> {
-    if tokens.is_empty() {
-        return Err(Refusal::NoSecret);
-    }
-    let value = headers("authorization").ok_or(Refusal::HeaderMissing("authorization"))?;
-    let token = match value.trim().split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => return Err(Refusal::Malformed { header: "authorization", why: "is not `Bearer` and a token" }),
-    };
-    let digest: [u8; 32] = Sha256::digest(token).into();
-    let mut fits = Choice::from(0);
-    for live in tokens {
-        fits |= digest.ct_eq(&live.0);
-    }
-    if !bool::from(fits) {
-        return Err(Refusal::TokenMismatch);
-    }
-    let key = headers("idempotency-key").map(|k| k.trim().trim_matches('"')).filter(|k| !k.is_empty());
-    Ok(Verified { message_id: key.map(str::to_owned) })
+fn after_scheme<'v>(value: &'v str, scheme: &str) -> Option<&'v str> {
+    let (name, rest) = value.split_once(' ')?;
+    Some(rest.trim()).filter(|rest| name.eq_ignore_ascii_case(scheme) && !rest.is_empty())
+}
+
+fn in_body(request: &Request<'_>, place: &Place) -> Result<Vec<u8>, Refusal> {
+    let missing = || Refusal::TokenMissing(place.text().to_owned());
+    let body: serde_json::Value = serde_json::from_slice(request.body).map_err(|_not_json| missing())?;
+    let scope = Scope { item: &body, root: &body, request, message_id: None, delivered: None };
+    let token = place.texts(&scope).ok().and_then(|texts| texts.into_iter().next());
+    token.map(String::into_bytes).ok_or_else(missing)
+}
+
+/// The values of one name in `t=1,v1=a,v1=b`.
+fn pair<'h>(header: &'h str, name: &'h str) -> impl Iterator<Item = &'h str> {
+    header.split(',').filter_map(|p| p.split_once('=')).filter(move |(n, _)| n.trim() == name).map(|(_, v)| v.trim())
+}
+
+fn public<'h>(header: &'h str, prefix: &'h str) -> impl Iterator<Item = Signature> {
+    let entries = header.split_ascii_whitespace().filter_map(move |entry| entry.strip_prefix(prefix));
+    entries.filter_map(|text| Signature::from_slice(&STANDARD.decode(text).ok()?).ok())
+}
+
+/// The URL as HubSpot signs it: these escapes are decoded, others stay (its page on validating requests).
+fn decoded(url: &str) -> String {
+    const TABLE: &[(&str, &str)] = &[
+        ("%3A", ":"), ("%2F", "/"), ("%3F", "?"), ("%40", "@"), ("%21", "!"), ("%24", "$"),
+        ("%27", "'"), ("%28", "("), ("%29", ")"), ("%2A", "*"), ("%2C", ","), ("%3B", ";"),
+    ];
+    TABLE.iter().fold(url.to_owned(), |url, (escape, plain)| {
+        url.replace(escape, plain).replace(&escape.to_ascii_lowercase(), plain)
+    })
 }
 
 #[cfg(test)]

@@ -62,6 +62,96 @@ pub struct EventInput {
     /// The person's answer to "how did you hear about us", in their words.
     #[serde(default)]
     pub self_reported: Option<String>,
+    /// Where in a network a lead was given, if it was given in a form of the network itself.
+    #[serde(default)]
+    pub network_lead: Option<NetworkLead>,
+    /// Whether another telling of this event id with the same kind of stage and the same money is the same event, though
+    /// its time or keys differ: one payment told by two kinds of message. Connectors say so, senders cannot.
+    #[serde(skip)]
+    pub repeats_by_id: bool,
+}
+
+/// The network's own names of a lead that was given inside it, without a click of ours.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkLead {
+    /// `facebook`, `instagram`, `linkedin`.
+    #[serde(default)]
+    pub network: String,
+    /// The network's id of the lead.
+    #[serde(default)]
+    pub lead_id: Option<String>,
+    /// The ad, or LinkedIn's creative.
+    #[serde(default)]
+    pub ad_id: Option<String>,
+    /// The ad set or ad group.
+    #[serde(default)]
+    pub adset_id: Option<String>,
+    /// The campaign.
+    #[serde(default)]
+    pub campaign_id: Option<String>,
+    /// The form.
+    #[serde(default)]
+    pub form_id: Option<String>,
+}
+
+impl NetworkLead {
+    /// Everything that two tellings of one lead must agree on.
+    pub fn content(&self) -> String {
+        let ids = [&self.lead_id, &self.ad_id, &self.adset_id, &self.campaign_id, &self.form_id];
+        let ids = ids.map(|id| id.as_deref().unwrap_or_default());
+        format!("{} {}", self.network, ids.join(" "))
+    }
+
+    fn check(&self) -> Result<Self, Fault> {
+        let ids = [&self.lead_id, &self.ad_id, &self.adset_id, &self.campaign_id, &self.form_id];
+        let is_long = |text: &str| text.len() > EVENT_ID_LEN_MAX || text.chars().any(char::is_control);
+        if self.network.trim().is_empty() || is_long(&self.network) || ids.into_iter().flatten().any(|id| is_long(id)) {
+            return Err(Fault::new(
+                "network_lead",
+                "network-lead-malformed",
+                format!("it needs a network, and ids of at most {EVENT_ID_LEN_MAX} bytes; send them as the network has them"),
+            ));
+        }
+        Ok(Self { network: self.network.trim().to_lowercase(), ..self.clone() })
+    }
+}
+
+/// Names that a sender says belong to one human, without a stage of its own: a contact's click id, a merge, whose deal it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdentityInput {
+    /// The click id that came back.
+    pub click_id: Option<String>,
+    /// The browser.
+    pub visitor_id: Option<String>,
+    /// The address; only a keyed hash of it is kept.
+    pub email: Option<String>,
+    /// Contact ids. Two of them are a merge that the sender made.
+    pub persons: Vec<String>,
+    /// Deals, orders or form responses of the human.
+    pub subjects: Vec<String>,
+}
+
+impl IdentityInput {
+    /// Checks every name and answers the keys; fewer than two join nothing.
+    pub fn check(&self, defaults: &IntakeDefaults, hash: HashEmail<'_>) -> Result<Vec<JoinKey>, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let one = EventInput {
+            click_id: self.click_id.clone(),
+            visitor_id: self.visitor_id.clone(),
+            email: self.email.clone(),
+            ..EventInput::default()
+        };
+        let mut keys = keep(&mut faults, one.checked_keys(defaults, hash)).unwrap_or_default();
+        for person in self.persons.iter().filter_map(|p| given(Some(p))) {
+            let (namespace, id) = person.split_once(':').unwrap_or((&defaults.namespace, person));
+            keys.extend(keep(&mut faults, JoinKey::contact(namespace, id)).flatten());
+        }
+        for subject in self.subjects.iter().filter_map(|s| given(Some(s))) {
+            keys.extend(keep(&mut faults, Subject::parse(subject)).map(JoinKey::Subject));
+        }
+        if faults.is_empty() { Ok(keys) } else { Err(faults) }
+    }
 }
 
 /// What the receiver assumes where the sender is silent.
@@ -97,6 +187,7 @@ impl EventInput {
         let value = keep(&mut faults, self.checked_value(defaults));
         let parent = keep(&mut faults, self.checked_parent());
         let self_reported = keep(&mut faults, self.checked_answer());
+        let network_lead = keep(&mut faults, self.network_lead.as_ref().map(NetworkLead::check).transpose());
         if let (
             Some(event_id),
             Some(stage),
@@ -106,7 +197,8 @@ impl EventInput {
             Some(value),
             Some(parent),
             Some(self_reported),
-        ) = (event_id, stage, occurred_at, keys, subject, value, parent, self_reported)
+            Some(network_lead),
+        ) = (event_id, stage, occurred_at, keys, subject, value, parent, self_reported, network_lead)
         {
             if keys.is_empty() && subject.is_none() && parent.is_none() {
                 faults.push(Fault::new(
@@ -126,6 +218,8 @@ impl EventInput {
                     parent,
                     value,
                     self_reported,
+                    network_lead,
+                    repeats_by_id: self.repeats_by_id,
                 });
             }
         }

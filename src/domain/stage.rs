@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, shown};
 use super::ids::{EndpointId, PersonId, StageEventId};
+use super::intake::NetworkLead;
 use super::money::Money;
 use super::named_enum::named_enum;
 use super::person::JoinKey;
@@ -93,9 +94,19 @@ pub struct StageEventDraft {
     pub value: Option<Money>,
     /// What the person said led them here, in their words; at most 200 characters.
     pub self_reported: Option<String>,
+    /// Where in a network the lead was given, if it was given there.
+    pub network_lead: Option<NetworkLead>,
+    /// Whether its id alone tells a repeat: [`Self::is_retelling_of`].
+    pub repeats_by_id: bool,
 }
 
 impl StageEventDraft {
+    /// Whether this is another telling of an event that stands under the same id, though its content differs.
+    pub fn is_retelling_of(&self, stage: Stage, value: Option<Money>) -> bool {
+        let same_kind = self.stage == stage || (self.stage.is_purchase() && stage.is_purchase());
+        self.repeats_by_id && same_kind && self.value == value
+    }
+
     /// Everything that two tellings of one event must agree on, in a fixed order, for the conflict check.
     pub fn content(&self) -> String {
         let mut keys: Vec<String> = self.keys.iter().map(ToString::to_string).collect();
@@ -113,6 +124,10 @@ impl StageEventDraft {
         if let Some(answer) = &self.self_reported {
             content.push('\n');
             content.push_str(answer);
+        }
+        if let Some(lead) = &self.network_lead {
+            content.push_str("\nnetwork ");
+            content.push_str(&lead.content());
         }
         content
     }
@@ -198,6 +213,8 @@ mod tests {
             parent: Some("e0".into()),
             value: None,
             self_reported: None,
+            network_lead: None,
+            repeats_by_id: false,
         };
         assert_eq!(draft.content(), "lead\n5\n\n\ne0\n", "as it was before there were answers");
         draft.self_reported = Some("a friend".into());

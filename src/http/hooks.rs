@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
@@ -9,15 +10,13 @@ use serde_json::json;
 use super::metrics::Metrics;
 use super::problem::{Problem, ProblemKind};
 use super::state::State;
-use crate::connectors::verify::{BearerToken, SigningSecret, Verification};
-use crate::domain::fault::Fault;
+use crate::connectors::request::{Request, TARGET};
 use crate::domain::ids::DeliveryId;
 use crate::domain::stage::Source;
-use crate::jobs::intake;
-use crate::secret::SecretKey;
+use crate::jobs::{connectors, intake};
 use crate::store::StoreError;
 use crate::store::deliveries::{self, Delivery, Item, Verdict};
-use crate::store::endpoints::{self, Endpoint, VerificationKind};
+use crate::store::endpoints::{self, Endpoint};
 
 /// How long a sender may take over its body.
 const BODY_DEADLINE: Duration = Duration::from_secs(15);
@@ -100,9 +99,11 @@ fn verify(request: &HttpRequest, endpoint: &Endpoint, state: &State, body: &[u8]
     if endpoint.archived_at.is_some() {
         return Err(refuse("this endpoint is archived and accepts nothing".into()));
     }
-    let verification = verification(endpoint, &state.secret)?;
-    let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
-    match verification.verify(&header, body, state.clock.now()) {
+    let connector = connectors::of(endpoint, &state.secret, state.clock.now())?;
+    let (headers, url) = (headers_of(request), signed_url(request, endpoint, state));
+    let now = state.clock.now();
+    let told = Request { method: request.method().as_str(), url: &url, headers: &headers, body, received_at: now };
+    match connector.verify(&told) {
         Ok(verified) => Ok(verified.message_id),
         Err(refusal) => {
             tracing::info!(endpoint.id = %endpoint.id, reason = refusal.code(), "a webhook was refused");
@@ -112,20 +113,56 @@ fn verify(request: &HttpRequest, endpoint: &Endpoint, state: &State, body: &[u8]
     }
 }
 
-fn verification(endpoint: &Endpoint, secret: &SecretKey) -> Result<Verification, Problem> {
-    let broken = |_fault: Fault| {
-        Problem::new(ProblemKind::Internal, "the endpoint's secret cannot be read; make the endpoint anew")
-    };
-    let opened = secret.open(&endpoint.sealed_secret)?;
-    let text = String::from_utf8_lossy(&opened);
-    // Several live secrets stand on lines of their own, for rotation.
-    let lines = || text.lines().filter(|l| !l.trim().is_empty());
-    Ok(match endpoint.verification {
-        VerificationKind::StandardWebhooks => Verification::StandardWebhooks {
-            secrets: lines().map(SigningSecret::parse).collect::<Result<_, _>>().map_err(broken)?,
-        },
-        VerificationKind::Bearer => {
-            Verification::Bearer { tokens: lines().map(BearerToken::parse).collect::<Result<_, _>>().map_err(broken)? }
+/// Answers a vendor that asks by GET whether an address is meant.
+pub(super) async fn handshake(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Problem> {
+    let token = request.match_info().get("token").unwrap_or_default().to_owned();
+    let endpoint = state.db.read(move |conn| endpoints::by_token(conn, &token)).await?;
+    let not_found = || Problem::new(ProblemKind::NotFound, "no endpoint has this address, or it asks for nothing by GET");
+    let endpoint = endpoint.filter(|e| e.archived_at.is_none()).ok_or_else(not_found)?;
+    let connector = connectors::of(&endpoint, &state.secret, state.clock.now())?;
+    let (headers, url) = (headers_of(&request), signed_url(&request, &endpoint, &state));
+    let told = Request { method: "GET", url: &url, headers: &headers, body: b"", received_at: state.clock.now() };
+    match connector.handshake(&told) {
+        Ok(Some(reply)) => {
+            let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+            Ok(HttpResponse::build(status).content_type(reply.content_type).body(reply.body.unwrap_or_default()))
         }
-    })
+        Ok(None) => Err(not_found()),
+        Err(refusal) => {
+            Metrics::count(&state.metrics.deliveries_refused);
+            tracing::info!(endpoint.id = %endpoint.id, reason = refusal.code(), "a handshake was refused");
+            // 403 is what Meta documents for a wrong verify token.
+            Err(Problem::new(ProblemKind::Forbidden, format!("{} ({})", refusal, refusal.code())))
+        }
+    }
+}
+
+/// Receives a webhook whose sender puts words behind the address, such as `/v1/track`.
+pub(super) async fn receive_below(
+    request: HttpRequest,
+    path: Path<(String, String)>,
+    state: Data<State>,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let (token, _below) = path.into_inner();
+    receive(request, Path::from(token), state, payload).await
+}
+
+/// The headers of a request in lower case, and what follows the token in its URL.
+fn headers_of(request: &HttpRequest) -> Vec<(String, String)> {
+    let texts = request.headers().iter().filter_map(|(n, v)| Some((n.as_str().to_owned(), v.to_str().ok()?.to_owned())));
+    texts.chain(Some((TARGET.to_owned(), below(request)))).collect()
+}
+
+/// What follows the token in the URL: `/v1/track?x=y`.
+fn below(request: &HttpRequest) -> String {
+    let tail = request.match_info().get("below").map(|tail| format!("/{tail}")).unwrap_or_default();
+    let query = Some(request.query_string()).filter(|q| !q.is_empty()).map(|q| format!("?{q}"));
+    tail + &query.unwrap_or_default()
+}
+
+/// The URL that the sender signs: the endpoint's own or the public one, never what the `Host` header says.
+fn signed_url(request: &HttpRequest, endpoint: &Endpoint, state: &State) -> String {
+    let base = endpoint.signed_url.clone().unwrap_or_else(|| state.url(&format!("/hooks/{}", endpoint.token)));
+    base + &below(request)
 }

@@ -23,6 +23,8 @@ pub fn configure(service: &mut ServiceConfig) {
         .route("/t/collect", web::post().to(collect::collect))
         .route("/t/collect", web::method(actix_web::http::Method::OPTIONS).to(collect::collect_preflight))
         .route("/hooks/{token}", web::post().to(hooks::receive))
+        .route("/hooks/{token}", web::get().to(hooks::handshake))
+        .route("/hooks/{token}/{below:.*}", web::post().to(hooks::receive_below))
         .route("/api/openapi.json", web::get().to(api::openapi::document))
         .service(web::scope("/api/v1").configure(api_v1).default_service(web::to(no_such_call)))
         .configure(ui::configure)

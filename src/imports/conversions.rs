@@ -156,6 +156,7 @@ fn event(rule: &Rule, who: &Who, row: &Row, mapping: &ImportMapping) -> Result<O
                     value_minor,
                     currency,
                     self_reported,
+                    ..EventInput::default()
                 },
             )))
         }

@@ -286,7 +286,7 @@ fn import_conversions(
             let hash = context.secret.content_hash(&draft.content());
             match stage_events::insert(conn, &draft, &teller, &hash, &recording)? {
                 Outcome::Stored(_) => done.stored += 1,
-                Outcome::Duplicate(_) => done.duplicate += 1,
+                Outcome::Duplicate(_) | Outcome::Retold(..) => done.duplicate += 1,
                 Outcome::Conflict(id) => errors.push(conflict(line, "event_id", format!(
                     "{} was told before with other content ({id}); void that event first, or give this one another id", shown(&draft.event_id)))),
             }

@@ -7,18 +7,17 @@
 
 use serde::Deserialize;
 
-use crate::connectors::mapping::Mapping;
+use crate::connectors::reading::ReadingOutcome;
 use crate::domain::fault::Fault;
 use crate::domain::ids::DeliveryId;
-use crate::domain::intake::{EventInput, IntakeDefaults};
-use crate::domain::money::Currency;
+use crate::domain::intake::IntakeDefaults;
 use crate::domain::stage::Source;
 use crate::domain::time::UtcMillis;
+use crate::jobs::reading::{Readings, supply};
 use crate::secret::SecretKey;
 use crate::store::deliveries::{self, Delivery, Item, Verdict};
-use crate::store::endpoints;
-use crate::store::identity::Recording;
-use crate::store::stage_events::{self, Outcome, Teller};
+use crate::store::identity::{self, Recording};
+use crate::store::stage_events::{self, Outcome};
 use crate::store::{Conn, Db, StoreError, ledger};
 
 /// What intake needs to know about this installation.
@@ -90,12 +89,13 @@ pub fn read_delivery(
 ) -> Result<Vec<Item>, StoreError> {
     let delivery = deliveries::get(conn, id)?;
     let body = context.secret.open(&delivery.sealed_body)?;
-    let reading = Reading::of(conn, &delivery, &body)?;
+    let readings = Readings::of(conn, context, &delivery, &[], &body)?;
     let at = ledger::stamp(conn, now)?;
+    deliveries::add_items(conn, id, i64::try_from(readings.items.len()).unwrap_or(i64::MAX))?;
     let mut read = Vec::new();
     for item in deliveries::items(conn, id)? {
         let item = match item.verdict {
-            Verdict::Pending | Verdict::Quarantined => read_item(conn, context, &reading, &delivery, item, at)?,
+            Verdict::Pending | Verdict::Quarantined => read_item(conn, context, &readings, &delivery, item, at)?,
             Verdict::Stored | Verdict::Duplicate | Verdict::Ignored => item,
         };
         read.push(item);
@@ -131,88 +131,67 @@ pub fn read_or_set_aside(
     }
 }
 
-/// How a delivery's items are understood.
-struct Reading {
-    inputs: Vec<Result<EventInput, Vec<Fault>>>,
-    teller: Teller,
-    currency: Option<Currency>,
-}
-
-impl Reading {
-    fn of(conn: &mut Conn, delivery: &Delivery, body: &[u8]) -> Result<Self, StoreError> {
-        let Some(endpoint) = delivery.endpoint else {
-            return Ok(Self::of_api(delivery, body));
-        };
-        let endpoint = endpoints::get(conn, endpoint)?;
-        let mapping: Mapping = serde_json::from_str(&endpoint.mapping)
-            .map_err(|e| StoreError::Corrupt(format!("mapping of endpoint {}: {e}", endpoint.id)))?;
-        let input = mapping.map(body, delivery.message_id.as_deref());
-        let teller = Teller { source: Source::endpoint(endpoint.id), counts_revenue: endpoint.counts_revenue };
-        Ok(Self { inputs: vec![input], teller, currency: endpoint.currency })
-    }
-
-    fn of_api(delivery: &Delivery, body: &[u8]) -> Self {
-        let teller = Teller { source: Source::stored(delivery.source.clone()), counts_revenue: true };
-        let inputs = match ApiBody::parse(body) {
-            Ok((_, events, _)) => events
-                .into_iter()
-                .map(|event| {
-                    serde_json::from_value(event)
-                        .map_err(|e| vec![Fault::new("event", "json-shape", printable(&e.to_string()))])
-                })
-                .collect(),
-            Err(fault) => vec![Err(vec![fault])],
-        };
-        Self { inputs, teller, currency: None }
-    }
-}
-
 fn read_item(
     conn: &mut Conn,
     context: &IntakeContext,
-    reading: &Reading,
+    readings: &Readings,
     delivery: &Delivery,
     mut item: Item,
     at: UtcMillis,
 ) -> Result<Item, StoreError> {
-    let place = usize::try_from(item.item).unwrap_or(usize::MAX);
-    let input = reading
-        .inputs
-        .get(place)
-        .cloned()
-        .unwrap_or_else(|| Err(vec![Fault::new("event", "item-missing", "the delivery holds no such item")]));
+    let told = readings.item(item.item);
+    let recording = Recording { at, event: None, batch: None, by: format!("delivery {}", delivery.id) };
     let defaults =
-        IntakeDefaults { currency: reading.currency, namespace: context.person_namespace.clone(), zone: None };
-    let draft = input.and_then(|input| {
-        item.event_id = Some(input.event_id.clone()).filter(|id| !id.is_empty() && !id.contains(char::is_control));
-        input.check(&defaults, delivery.received_at, &|email| context.secret.email_hash(email))
-    });
-    match draft {
-        Err(faults) => {
+        IntakeDefaults { currency: readings.currency, namespace: context.person_namespace.clone(), zone: None };
+    (item.code, item.detail) = (None, None);
+    match told.outcome {
+        ReadingOutcome::Event(input) => {
+            item.event_id = Some(input.event_id.clone()).filter(|id| !id.is_empty() && !id.contains(char::is_control));
+            match input.check(&defaults, delivery.received_at, &|email| context.secret.email_hash(email)) {
+                Err(faults) => set_faults(&mut item, &faults),
+                Ok(draft) => {
+                    let hash = context.secret.content_hash(&draft.content());
+                    let outcome = stage_events::insert(conn, &draft, &readings.teller, &hash, &recording)?;
+                    if let Outcome::Retold(event, Some(person)) = &outcome {
+                        let joins: Vec<_> = draft.keys.iter().map(|key| (*person, key.clone())).collect();
+                        let recording = Recording { event: Some(*event), ..recording.clone() };
+                        identity::insert_joins(conn, &joins, &recording)?;
+                    }
+                    judge(&mut item, outcome);
+                }
+            }
+        }
+        ReadingOutcome::Ignored { rule } => {
+            item.verdict = Verdict::Ignored;
+            item.code = Some(rule);
+            item.event_id = told.dedup_key;
+        }
+        ReadingOutcome::NeedsEnrichment(lookup) => {
             item.verdict = Verdict::Quarantined;
-            item.code = faults.first().map(|f| f.code.clone());
-            item.detail = Some(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+            item.code = Some("needs-enrichment".into());
+            item.detail = Some(format!("it names a record ({}) that has to be read from the vendor", lookup.record));
+            item.event_id = Some(lookup.known.event_id).filter(|id| !id.is_empty());
         }
-        Ok(draft) => {
-            let recording = Recording { at, event: None, batch: None, by: format!("delivery {}", delivery.id) };
-            let hash = context.secret.content_hash(&draft.content());
-            judge(&mut item, stage_events::insert(conn, &draft, &reading.teller, &hash, &recording)?);
-        }
+        ReadingOutcome::Fault(faults) => set_faults(&mut item, &faults),
+    }
+    let faults = supply(conn, context, &told.supplies, &defaults, &recording)?;
+    if item.verdict == Verdict::Ignored && !faults.is_empty() {
+        set_faults(&mut item, &faults);
     }
     deliveries::set_verdict(conn, &item)?;
     Ok(item)
 }
 
-/// A parser's message may cite the input; no control character of it is stored.
-fn printable(message: &str) -> String {
-    message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+fn set_faults(item: &mut Item, faults: &[Fault]) {
+    item.verdict = Verdict::Quarantined;
+    item.code = faults.first().map(|f| f.code.clone());
+    item.detail = Some(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
 }
 
 fn judge(item: &mut Item, outcome: Outcome) {
-    (item.code, item.detail) = (None, None);
     match outcome {
         Outcome::Stored(id) => (item.verdict, item.stage_event) = (Verdict::Stored, Some(id)),
-        Outcome::Duplicate(id) => (item.verdict, item.stage_event) = (Verdict::Duplicate, Some(id)),
+        Outcome::Duplicate(id) | Outcome::Retold(id, _) => (item.verdict, item.stage_event) = (Verdict::Duplicate, Some(id)),
         Outcome::Conflict(id) => {
             (item.verdict, item.stage_event) = (Verdict::Quarantined, Some(id));
             item.code = Some("conflict".into());

@@ -1,6 +1,7 @@
 //! Ring 3: work on facts that is neither a request nor a report. Each job is
 //! idempotent: a crash in the middle is mended by running it again.
 
+pub mod connectors;
 pub mod edit_costs;
 pub mod edit_endpoints;
 pub mod edit_links;
@@ -8,4 +9,5 @@ pub mod import;
 pub mod intake;
 pub mod load_touches;
 pub mod matching;
+pub mod reading;
 pub mod reclassify;

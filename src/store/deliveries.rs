@@ -98,6 +98,21 @@ pub fn insert(conn: &mut Conn, delivery: &Delivery, items: i64) -> Result<(), St
     Ok(())
 }
 
+/// Adds the items beyond those that a delivery was stored with, up to `count`: how many it holds is known when it is read.
+pub fn add_items(conn: &mut Conn, id: DeliveryId, count: i64) -> Result<(), StoreError> {
+    use delivery_items as t;
+    let stored: i64 = on!(conn, c => t::table.filter(t::delivery_id.eq(bytes(id.0))).count().get_result(c))?;
+    let new: Vec<_> = (stored..count)
+        .map(|item| {
+            (t::delivery_id.eq(bytes(id.0)), t::item.eq(item), t::verdict.eq(Verdict::Pending.as_str()))
+        })
+        .collect();
+    for rows in new.chunks(super::ROWS_PER_STATEMENT) {
+        on!(conn, c => diesel::insert_into(t::table).values(rows).execute(c))?;
+    }
+    Ok(())
+}
+
 /// Writes an item's verdict.
 pub fn set_verdict(conn: &mut Conn, item: &Item) -> Result<(), StoreError> {
     use delivery_items as t;

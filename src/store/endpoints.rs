@@ -7,18 +7,7 @@ use super::{Conn, StoreError, stored};
 use crate::domain::fault::{Fault, shown};
 use crate::domain::ids::EndpointId;
 use crate::domain::money::Currency;
-use crate::domain::named_enum::named_enum;
 use crate::domain::time::UtcMillis;
-
-named_enum!(
-    /// How a sender proves itself.
-    VerificationKind, "verification", "verification-unknown" {
-        /// Standard Webhooks: HMAC-SHA-256 over id, timestamp and body.
-        StandardWebhooks = "standard-webhooks",
-        /// `Authorization: Bearer …`.
-        Bearer = "bearer",
-    }
-);
 
 /// An endpoint as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,35 +18,61 @@ pub struct Endpoint {
     pub name: String,
     /// The unguessable part of its URL.
     pub token: String,
-    /// How senders prove themselves.
-    pub verification: VerificationKind,
-    /// Their secret, encrypted.
+    /// The connector preset that it takes deliveries by: a built-in name, or that of `own_preset`.
+    pub preset: String,
+    /// A preset of the user's own, as TOML.
+    pub own_preset: Option<String>,
+    /// The sender's secrets, encrypted, one a line; the text after a tab says until when one lives.
     pub sealed_secret: Vec<u8>,
-    /// Where the fields are, as JSON.
+    /// What the user changes of the preset, as JSON.
     pub mapping: String,
     /// Currency of amounts that name none.
     pub currency: Option<Currency>,
     /// Whether its money counts as revenue.
     pub counts_revenue: bool,
+    /// The URL that the sender signs, where it is not the public URL and the endpoint's path.
+    pub signed_url: Option<String>,
+    /// Where the vendor's API is, if not where the preset says.
+    pub api_base_url: Option<String>,
+    /// The token for the vendor's API, encrypted.
+    pub sealed_api_token: Option<Vec<u8>>,
     /// When it was taken out of use.
     pub archived_at: Option<UtcMillis>,
 }
 
-type Row = (i64, String, String, String, Vec<u8>, String, Option<String>, bool, i64, Option<i64>);
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = endpoints)]
+struct Row {
+    id: i64,
+    name: String,
+    token: String,
+    secret: Vec<u8>,
+    mapping: String,
+    currency: Option<String>,
+    counts_revenue: bool,
+    archived_at: Option<i64>,
+    preset: String,
+    own_preset: Option<String>,
+    signed_url: Option<String>,
+    api_base_url: Option<String>,
+    api_token: Option<Vec<u8>>,
+}
 
 fn endpoint_of(row: Row) -> Result<Endpoint, StoreError> {
-    let (id, name, token, verification, sealed_secret, mapping, currency, counts_revenue, _created_at, archived_at) =
-        row;
     Ok(Endpoint {
-        id: EndpointId(id),
-        name,
-        token,
-        verification: stored(&verification)?,
-        sealed_secret,
-        mapping,
-        currency: currency.as_deref().map(stored).transpose()?,
-        counts_revenue,
-        archived_at: archived_at.map(UtcMillis),
+        id: EndpointId(row.id),
+        name: row.name,
+        token: row.token,
+        preset: row.preset,
+        own_preset: row.own_preset,
+        sealed_secret: row.secret,
+        mapping: row.mapping,
+        currency: row.currency.as_deref().map(stored).transpose()?,
+        counts_revenue: row.counts_revenue,
+        signed_url: row.signed_url,
+        api_base_url: row.api_base_url,
+        sealed_api_token: row.api_token,
+        archived_at: row.archived_at.map(UtcMillis),
     })
 }
 
@@ -75,7 +90,9 @@ pub fn create(conn: &mut Conn, endpoint: &Endpoint, now: UtcMillis) -> Result<En
     }
     let id: i64 = on!(conn, c => diesel::insert_into(t::table)
         .values((
-            t::name.eq(&endpoint.name), t::token.eq(&endpoint.token), t::verification.eq(endpoint.verification.as_str()),
+            t::name.eq(&endpoint.name), t::token.eq(&endpoint.token), t::preset.eq(&endpoint.preset),
+            t::own_preset.eq(&endpoint.own_preset), t::signed_url.eq(&endpoint.signed_url),
+            t::api_base_url.eq(&endpoint.api_base_url), t::api_token.eq(&endpoint.sealed_api_token),
             t::secret.eq(&endpoint.sealed_secret), t::mapping.eq(&endpoint.mapping),
             t::currency.eq(endpoint.currency.map(Currency::code)), t::counts_revenue.eq(endpoint.counts_revenue),
             t::created_at.eq(now.0),
@@ -92,6 +109,27 @@ pub fn set_mapping(conn: &mut Conn, id: EndpointId, mapping: &str) -> Result<(),
     if changed == 0 { Err(StoreError::NotFound(format!("endpoint {id}"))) } else { Ok(()) }
 }
 
+/// Replaces an endpoint's secrets.
+pub fn set_secrets(conn: &mut Conn, id: EndpointId, sealed: &[u8]) -> Result<(), StoreError> {
+    use endpoints as t;
+    let changed =
+        on!(conn, c => diesel::update(t::table.filter(t::id.eq(id.0))).set(t::secret.eq(sealed)).execute(c))?;
+    if changed == 0 { Err(StoreError::NotFound(format!("endpoint {id}"))) } else { Ok(()) }
+}
+
+/// Replaces where the vendor's API is, and the token for it.
+pub fn set_api(
+    conn: &mut Conn,
+    id: EndpointId,
+    base_url: Option<&str>,
+    sealed_token: Option<&[u8]>,
+) -> Result<(), StoreError> {
+    use endpoints as t;
+    let changed = on!(conn, c => diesel::update(t::table.filter(t::id.eq(id.0)))
+        .set((t::api_base_url.eq(base_url), t::api_token.eq(sealed_token))).execute(c))?;
+    if changed == 0 { Err(StoreError::NotFound(format!("endpoint {id}"))) } else { Ok(()) }
+}
+
 /// Takes an endpoint out of use; its sender is refused from then on.
 pub fn archive(conn: &mut Conn, id: EndpointId, now: UtcMillis) -> Result<(), StoreError> {
     use endpoints as t;
@@ -102,19 +140,19 @@ pub fn archive(conn: &mut Conn, id: EndpointId, now: UtcMillis) -> Result<(), St
 
 /// One endpoint.
 pub fn get(conn: &mut Conn, id: EndpointId) -> Result<Endpoint, StoreError> {
-    let row: Option<Row> = on!(conn, c => endpoints::table.filter(endpoints::id.eq(id.0)).first(c).optional())?;
+    let row: Option<Row> = on!(conn, c => endpoints::table.filter(endpoints::id.eq(id.0)).select(Row::as_select()).first(c).optional())?;
     row.map(endpoint_of).transpose()?.ok_or_else(|| StoreError::NotFound(format!("endpoint {id}")))
 }
 
 /// The endpoint behind a URL token.
 pub fn by_token(conn: &mut Conn, token: &str) -> Result<Option<Endpoint>, StoreError> {
-    let row: Option<Row> = on!(conn, c => endpoints::table.filter(endpoints::token.eq(token)).first(c).optional())?;
+    let row: Option<Row> = on!(conn, c => endpoints::table.filter(endpoints::token.eq(token)).select(Row::as_select()).first(c).optional())?;
     row.map(endpoint_of).transpose()
 }
 
 /// Every endpoint, by name.
 pub fn list(conn: &mut Conn) -> Result<Vec<Endpoint>, StoreError> {
-    let rows: Vec<Row> = on!(conn, c => endpoints::table.load(c))?;
+    let rows: Vec<Row> = on!(conn, c => endpoints::table.select(Row::as_select()).load(c))?;
     let mut list = rows.into_iter().map(endpoint_of).collect::<Result<Vec<_>, _>>()?;
     list.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(list)

@@ -232,13 +232,17 @@ diesel::table! {
         id -> BigInt,
         name -> Text,
         token -> Text,
-        verification -> Text,
         secret -> Binary,
         mapping -> Text,
         currency -> Nullable<Text>,
         counts_revenue -> Bool,
         created_at -> BigInt,
         archived_at -> Nullable<BigInt>,
+        preset -> Text,
+        own_preset -> Nullable<Text>,
+        signed_url -> Nullable<Text>,
+        api_base_url -> Nullable<Text>,
+        api_token -> Nullable<Binary>,
     }
 }
 

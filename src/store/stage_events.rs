@@ -89,6 +89,8 @@ pub enum Outcome {
     Stored(StageEventId),
     /// The same event was told before, with the same content.
     Duplicate(StageEventId),
+    /// The same event was told before by another kind of message, of this person; its keys may be new.
+    Retold(StageEventId, Option<PersonId>),
     /// The same event was told before, with other content; nothing was stored.
     Conflict(StageEventId),
 }
@@ -104,12 +106,20 @@ pub fn insert(
     recording: &Recording,
 ) -> Result<Outcome, StoreError> {
     use stage_events as t;
-    let told: Option<(Vec<u8>, Vec<u8>)> = on!(conn, c => t::table
+    let told: Option<(Vec<u8>, Vec<u8>, Loaded)> = on!(conn, c => t::table
         .filter(t::source.eq(teller.source.as_str())).filter(t::event_id.eq(&draft.event_id)).filter(t::voided_at.is_null())
-        .select((t::id, t::content_hash)).first(c).optional())?;
-    if let Some((id, hash)) = told {
+        .select((t::id, t::content_hash, Loaded::as_select())).first(c).optional())?;
+    if let Some((id, hash, told)) = told {
         let id = StageEventId(uuid(&id)?);
-        return Ok(if hash == content_hash { Outcome::Duplicate(id) } else { Outcome::Conflict(id) });
+        if hash == content_hash {
+            return Ok(Outcome::Duplicate(id));
+        }
+        let told = told.into_event()?;
+        return Ok(if draft.is_retelling_of(told.stage, told.value) {
+            Outcome::Retold(id, told.person)
+        } else {
+            Outcome::Conflict(id)
+        });
     }
     let id = StageEventId(fact_id(recording.at));
     let person = identity::person_of(conn, &draft.keys, &Recording { event: Some(id), ..recording.clone() })?;

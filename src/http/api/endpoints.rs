@@ -22,12 +22,22 @@ use crate::store::endpoints::{self, Endpoint};
 pub struct EndpointBody {
     /// The name people read.
     name: String,
-    /// `standard-webhooks` or `bearer`.
+    /// The connector preset, such as `hubspot` or `standard-webhooks`; docs/webhooks.md lists them.
     #[schema(example = "standard-webhooks")]
-    verification: String,
+    preset: Option<String>,
+    /// The former name of `preset`.
+    verification: Option<String>,
+    /// A preset of your own, as TOML, in place of `preset`.
+    own_preset: Option<String>,
     /// The sender's secret; made up if not given.
     secret: Option<String>,
-    /// JSON pointers by field; our own field names if not given. See docs/webhooks.md.
+    /// The URL that the sender signs, if not this server's public one.
+    signed_url: Option<String>,
+    /// Where the vendor's API is, if not where the preset says.
+    api_base_url: Option<String>,
+    /// The token for the vendor's API, for presets whose deliveries name records only.
+    api_token: Option<String>,
+    /// What to change of the preset: places by field, words for stages, rules. See docs/webhooks.md.
     #[schema(value_type = Option<Object>)]
     mapping: Option<serde_json::Value>,
     /// Currency of amounts that name none.
@@ -44,7 +54,7 @@ pub struct EndpointView {
     name: String,
     /// Where the sender posts to.
     url: String,
-    verification: String,
+    preset: String,
     currency: Option<String>,
     counts_revenue: bool,
     archived: bool,
@@ -59,7 +69,7 @@ impl EndpointView {
             url: state.url(&format!("/hooks/{}", e.token)),
             id: e.id,
             name: e.name,
-            verification: e.verification.as_str().to_owned(),
+            preset: e.preset,
             currency: e.currency.map(|c| c.code().to_owned()),
             counts_revenue: e.counts_revenue,
             archived: e.archived_at.is_some(),
@@ -88,8 +98,12 @@ pub(crate) async fn create_endpoint(
     let body = body.into_inner();
     let draft = EndpointDraft {
         name: body.name,
-        verification: body.verification.parse()?,
+        preset: body.preset.or(body.verification).unwrap_or_default(),
+        own_preset: body.own_preset,
         secret: body.secret,
+        signed_url: body.signed_url,
+        api_base_url: body.api_base_url,
+        api_token: body.api_token,
         mapping: body.mapping.map(|m| m.to_string()),
         currency: body.currency.map(|c| c.parse()).transpose().map_err(|f: Fault| f.named("currency"))?,
         counts_revenue: body.counts_revenue.unwrap_or(true),

@@ -15,7 +15,7 @@ use crate::domain::ids::EndpointId;
 use crate::http::state::State;
 use crate::jobs::edit_endpoints::{self, EndpointDraft};
 use crate::store::StoreError;
-use crate::store::endpoints::{self, VerificationKind};
+use crate::store::endpoints;
 
 /// A flash code.
 #[derive(Debug, Default, Deserialize)]
@@ -37,7 +37,7 @@ struct EndpointRow {
     id: String,
     name: String,
     url: String,
-    verification: &'static str,
+    verification: String,
     currency: String,
     counts_revenue: bool,
     is_archived: bool,
@@ -76,7 +76,7 @@ async fn list_page(who: &SignedIn, state: &State, form: Form) -> Result<Endpoint
             id: e.id.to_string(),
             url: state.url(&format!("/hooks/{}", e.token)),
             name: e.name,
-            verification: e.verification.as_str(),
+            verification: e.preset,
             currency: e.currency.map(|c| c.code().to_owned()).unwrap_or_default(),
             counts_revenue: e.counts_revenue,
             is_archived: e.archived_at.is_some(),
@@ -113,7 +113,7 @@ pub(super) async fn create(posted: Posted, state: Data<State>) -> PageResult {
                 url: state.url(&format!("/hooks/{}", made.endpoint.token)),
                 name: made.endpoint.name,
                 secret: made.secret,
-                is_signed: made.endpoint.verification == VerificationKind::StandardWebhooks,
+                is_signed: made.endpoint.preset == "standard-webhooks",
                 has_own_fields: fields.some("mapping").is_some(),
             };
             let mut response = see("/app/endpoints?done=endpoint-created");
@@ -138,21 +138,23 @@ pub(super) async fn archive(_posted: Posted, state: Data<State>, path: Path<Stri
 
 fn draft(fields: &Fields) -> Result<EndpointDraft, Vec<Fault>> {
     let mut faults = Vec::new();
-    let verification = fields.text("verification").parse().map_err(|f: Fault| faults.push(f)).ok();
     let currency = fields
         .some("currency")
         .map(|c| c.parse())
         .transpose()
         .map_err(|f: Fault| faults.push(f.named("currency")))
         .unwrap_or(None);
-    let Some(verification) = verification.filter(|_| faults.is_empty()) else { return Err(faults) };
+    if !faults.is_empty() {
+        return Err(faults);
+    }
     Ok(EndpointDraft {
         name: fields.text("name"),
-        verification,
+        preset: fields.text("verification"),
         secret: fields.some("secret"),
         mapping: fields.some("mapping"),
         currency,
         counts_revenue: fields.is_on("counts_revenue"),
+        ..EndpointDraft::default()
     })
 }
 
