@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -147,6 +147,8 @@ async fn run(state: Data<State>, deadline: Duration, on_start: impl FnOnce(&Star
     let listeners = listen(&bind).map_err(|why| StartError::Bind { address: bind, why })?;
     let address = listeners.first().ok_or_else(|| io::Error::other("no address was bound"))?.local_addr()?;
     let server = serve_on(listeners, &state, workers, deadline, not_ready_on_signal(state.clone()))?;
+    // Set once: a process listens once.
+    let _first = state.address.set(address);
     state.is_ready.store(true, Ordering::Relaxed);
     on_start(&Started { address, state, handle: server.handle() });
     server.await?;
@@ -180,6 +182,7 @@ fn build_state(core: Core, clock: Arc<dyn Clock>) -> Result<Data<State>, StartEr
         misses: Misses::default(),
         metrics: Metrics::default(),
         refusals: Refusals::default(),
+        address: OnceLock::new(),
         is_ready: AtomicBool::new(false),
         cookies_on: AtomicBool::new(false),
         set_up_token: Mutex::new((!has_user).then(random_token)),

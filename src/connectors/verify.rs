@@ -5,6 +5,8 @@
 //! compared in constant time, and every live secret is tried, so that a sender
 //! can change its secret without losing a delivery.
 
+mod sign;
+
 use std::borrow::Cow;
 
 use base64::Engine as _;
@@ -16,6 +18,7 @@ use subtle::{Choice, ConstantTimeEq};
 use super::place::{Place, Scope};
 use super::request::Request;
 use super::scheme::{Encoding, HeaderForm, How, Scheme, SignedPart};
+pub use self::sign::{Signed, Unsigned, sign};
 pub use super::secrets::SigningSecret;
 use super::secrets::{PlainSecret, Token, public_key, unhexed};
 use crate::domain::fault::Fault;

@@ -12,8 +12,9 @@ use super::problem::{Problem, ProblemKind};
 use super::state::State;
 use crate::connectors::request::{Request, TARGET};
 use crate::domain::ids::DeliveryId;
+use crate::domain::intake::TEST_HEADER;
 use crate::domain::stage::Source;
-use crate::jobs::{connectors, intake};
+use crate::jobs::{connectors, intake, test_event};
 use crate::store::StoreError;
 use crate::store::deliveries::{self, Delivery, Item, Verdict};
 use crate::store::endpoints::{self, Endpoint};
@@ -35,6 +36,8 @@ pub(super) async fn receive(
     let body = read_body(payload, state.config.intake.body_bytes_max).await?;
     let message_id = verify(&request, &endpoint, &state, &body)?;
     let id = DeliveryId::new(state.clock.now(), rand::random());
+    let mark = request.headers().get(TEST_HEADER).map(|mark| test_event::message_id(mark.to_str().unwrap_or_default()));
+    let message_id = mark.or(message_id);
     let delivery = Delivery {
         id,
         endpoint: Some(endpoint.id),

@@ -1,8 +1,9 @@
 //! What every handler may use. Built once, in `app`.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
@@ -47,6 +48,8 @@ pub struct State {
     pub metrics: Metrics,
     /// Attempts that endpoints refused.
     pub refusals: Refusals,
+    /// Where this process listens, once it does: test events go there.
+    pub address: OnceLock<SocketAddr>,
     /// Whether the server wants requests.
     pub is_ready: AtomicBool,
     /// Whether visitors get a cookie.

@@ -11,3 +11,4 @@ pub mod load_touches;
 pub mod matching;
 pub mod reading;
 pub mod reclassify;
+pub mod test_event;

@@ -7,11 +7,9 @@ use super::schema::{deliveries, delivery_items, endpoint_refusals};
 use super::{Conn, StoreError, id_floor};
 use crate::domain::health::{FAILURE_DAYS, Traffic, USUAL_DAYS, USUAL_DELIVERIES};
 use crate::domain::ids::EndpointId;
+use crate::domain::intake::TEST_EVENT;
 use crate::domain::time::{DAY_MS, UtcMillis};
 use crate::store::deliveries::Verdict;
-
-/// The code of an item that was a test: it counts in no health.
-pub const TEST_EVENT: &str = "test-event";
 
 /// Attempts that were refused for one reason on one day.
 #[derive(Debug, Clone, PartialEq, Eq)]
