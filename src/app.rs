@@ -181,7 +181,7 @@ fn build_state(core: Core, clock: Arc<dyn Clock>) -> Result<Data<State>, StartEr
         writer,
         misses: Misses::default(),
         metrics: Metrics::default(),
-        refusals: Refusals::default(),
+        refusals: Arc::new(Refusals::default()),
         address: OnceLock::new(),
         is_ready: AtomicBool::new(false),
         cookies_on: AtomicBool::new(false),

@@ -33,7 +33,7 @@ pub fn configure(service: &mut ServiceConfig) {
 }
 
 fn api_v1(service: &mut ServiceConfig) {
-    use api::{conversions, costs, endpoints, labels, links, matching, people, reports};
+    use api::{conversions, costs, endpoint_setup, endpoints, labels, links, matching, people, reports};
     service
         .route("/channels", web::get().to(labels::list_channels))
         .route("/channels", web::post().to(labels::create_channel))
@@ -66,6 +66,12 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/batches/{id}", web::delete().to(costs::undo_batch))
         .route("/endpoints", web::get().to(endpoints::list_endpoints))
         .route("/endpoints", web::post().to(endpoints::create_endpoint))
+        .route("/presets", web::get().to(endpoint_setup::list_presets))
+        .route("/endpoints/{id}", web::get().to(endpoint_setup::get_endpoint))
+        .route("/endpoints/{id}", web::patch().to(endpoint_setup::change_endpoint))
+        .route("/endpoints/{id}/secrets", web::post().to(endpoint_setup::add_secret))
+        .route("/endpoints/{id}/secrets", web::delete().to(endpoint_setup::end_secrets))
+        .route("/endpoints/{id}/test", web::post().to(endpoint_setup::test_endpoint))
         .route("/endpoints/{id}/mapping", web::put().to(endpoints::set_mapping))
         .route("/endpoints/{id}", web::delete().to(endpoints::archive_endpoint))
         .route("/deliveries", web::get().to(endpoints::list_deliveries))

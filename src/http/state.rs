@@ -47,7 +47,7 @@ pub struct State {
     /// Counters.
     pub metrics: Metrics,
     /// Attempts that endpoints refused.
-    pub refusals: Refusals,
+    pub refusals: Arc<Refusals>,
     /// Where this process listens, once it does: test events go there.
     pub address: OnceLock<SocketAddr>,
     /// Whether the server wants requests.
@@ -110,6 +110,15 @@ impl State {
         let refreshed = tokio::task::spawn_blocking(move || links.refresh_if_changed()).await;
         if let Ok(Err(why)) = refreshed {
             tracing::warn!(error = %why, "the link table could not be refreshed; the next poll will");
+        }
+    }
+
+    /// Adds refused attempts to the database, so that what is read next has them.
+    pub async fn flush_refusals(&self) {
+        let (refusals, db) = (Arc::clone(&self.refusals), self.db.clone());
+        let flushed = tokio::task::spawn_blocking(move || refusals.flush(&db)).await;
+        if let Ok(Err(why)) = flushed {
+            tracing::debug!(error = %why, "refused attempts stay counted in memory");
         }
     }
 

@@ -42,9 +42,10 @@ pub(crate) async fn send(state: &State, id: EndpointId) -> Result<TestAnswer, Pr
     })?;
     let url = format!("http://{}{path}", own(address));
     let posted = tokio::task::spawn_blocking(move || post(&url, &signed)).await;
-    let (status, text) = posted.map_err(|why| Problem::new(ProblemKind::Internal, why.to_string()))?.map_err(|why| {
-        Problem::new(ProblemKind::Internal, format!("the server could not reach itself at {address}: {why}"))
-    })?;
+    let (status, text) =
+        posted.map_err(|why| Problem::new(ProblemKind::Internal, why.to_string()))?.map_err(|why| {
+            Problem::new(ProblemKind::Internal, format!("the server could not reach itself at {address}: {why}"))
+        })?;
     let is_accepted = (200..300).contains(&status);
     let refusal = (!is_accepted).then(|| refusal_in(&text));
     Ok(TestAnswer { status, test, refusal })

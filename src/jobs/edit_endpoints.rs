@@ -217,9 +217,11 @@ fn made_secret(preset: &Preset) -> String {
 }
 
 fn url_fault(field: &str, text: Option<&str>) -> Option<Fault> {
-    let is_web = |text: &str| url::Url::parse(text).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+    let is_web =
+        |text: &str| url::Url::parse(text).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
     let bad = text.filter(|t| t.len() > 1_000 || !is_web(t))?;
-    let why = format!("{} is no address; write it whole, as https://example.com/path", crate::domain::fault::shown(bad));
+    let why =
+        format!("{} is no address; write it whole, as https://example.com/path", crate::domain::fault::shown(bad));
     Some(Fault::new(field, "url-malformed", why))
 }
 

@@ -3,6 +3,7 @@
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
+use super::endpoints::{self, Endpoint};
 use super::schema::{deliveries, delivery_items, endpoint_refusals};
 use super::{Conn, StoreError, id_floor};
 use crate::domain::health::{FAILURE_DAYS, Traffic, USUAL_DAYS, USUAL_DELIVERIES};
@@ -65,6 +66,16 @@ pub fn read(conn: &mut Conn, endpoint: EndpointId, now: UtcMillis) -> Result<Tra
         refused: refusals.iter().map(|r| r.count).sum(),
         last_refused_at: refusals.iter().map(|r| r.last_at).max(),
     })
+}
+
+/// Every endpoint by name, with what it has seen up to `now`; archived ones have seen enough.
+pub fn of_all(conn: &mut Conn, now: UtcMillis) -> Result<Vec<(Endpoint, Traffic)>, StoreError> {
+    let mut list = Vec::new();
+    for endpoint in endpoints::list(conn)? {
+        let traffic = if endpoint.archived_at.is_none() { read(conn, endpoint.id, now)? } else { Traffic::default() };
+        list.push((endpoint, traffic));
+    }
+    Ok(list)
 }
 
 /// The refused attempts of the days that count, by reason; the most frequent first.

@@ -133,8 +133,7 @@ pub fn set_about(conn: &mut Conn, endpoint: &Endpoint) -> Result<(), StoreError>
 /// Replaces an endpoint's secrets.
 pub fn set_secrets(conn: &mut Conn, id: EndpointId, sealed: &[u8]) -> Result<(), StoreError> {
     use endpoints as t;
-    let changed =
-        on!(conn, c => diesel::update(t::table.filter(t::id.eq(id.0))).set(t::secret.eq(sealed)).execute(c))?;
+    let changed = on!(conn, c => diesel::update(t::table.filter(t::id.eq(id.0))).set(t::secret.eq(sealed)).execute(c))?;
     if changed == 0 { Err(StoreError::NotFound(format!("endpoint {id}"))) } else { Ok(()) }
 }
 
@@ -161,7 +160,8 @@ pub fn archive(conn: &mut Conn, id: EndpointId, now: UtcMillis) -> Result<(), St
 
 /// One endpoint.
 pub fn get(conn: &mut Conn, id: EndpointId) -> Result<Endpoint, StoreError> {
-    let row: Option<Row> = on!(conn, c => endpoints::table.filter(endpoints::id.eq(id.0)).select(Row::as_select()).first(c).optional())?;
+    let row: Option<Row> =
+        on!(conn, c => endpoints::table.filter(endpoints::id.eq(id.0)).select(Row::as_select()).first(c).optional())?;
     row.map(endpoint_of).transpose()?.ok_or_else(|| StoreError::NotFound(format!("endpoint {id}")))
 }
 

@@ -46,7 +46,8 @@ pub fn sign(preset: &Preset, secret: Option<&str>, unsigned: &Unsigned<'_>) -> R
     if !preset.needs_secret() {
         return Ok(Signed { headers, body });
     }
-    let secret = secret.ok_or_else(|| fault("no-secret", "the endpoint has no secret yet; give it the vendor's first"))?;
+    let secret =
+        secret.ok_or_else(|| fault("no-secret", "the endpoint has no secret yet; give it the vendor's first"))?;
     if public_key(secret).is_some() {
         let why = "only the vendor can sign with this key; send the test from the vendor's screens";
         return Err(fault("secret-public", why));
@@ -60,7 +61,9 @@ pub fn sign(preset: &Preset, secret: Option<&str>, unsigned: &Unsigned<'_>) -> R
     match scheme.how {
         How::Path => {}
         How::Basic => headers.push(("authorization".into(), format!("Basic {}", STANDARD.encode(secret)))),
-        How::BasicUser => headers.push(("authorization".into(), format!("Basic {}", STANDARD.encode(format!("{secret}:"))))),
+        How::BasicUser => {
+            headers.push(("authorization".into(), format!("Basic {}", STANDARD.encode(format!("{secret}:")))))
+        }
         How::Bearer => headers.push(("authorization".into(), format!("Bearer {secret}"))),
         How::Header => headers.push((scheme.header.clone(), secret.to_owned())),
         How::BodyToken => body = with_token(&body, &scheme.at, secret)?,
@@ -87,8 +90,7 @@ fn add_proof(
             headers.push((name.clone(), unsigned.message_id.to_owned()));
         }
     }
-    let request =
-        Request { method: "POST", url: unsigned.url, headers, body: unsigned.body, received_at: unsigned.at };
+    let request = Request { method: "POST", url: unsigned.url, headers, body: unsigned.body, received_at: unsigned.at };
     let parts = verifier.parts(&request, &time, secret.trim().as_bytes()).map_err(|why| refused(&why.to_string()))?;
     let digest: [u8; 32] = match scheme.how {
         How::Sha256 => parts.iter().fold(Sha256::new(), |digest, part| digest.chain_update(part)).finalize().into(),
@@ -158,8 +160,10 @@ mod tests {
             connector.verify(&request(&signed.body)).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
             if preset.needs_secret() {
                 let stranger = sign(preset, Some(secret), &Unsigned { body: b"{}", ..unsigned }).expect(name);
-                let other = Connector::new(preset, &Overrides::default(), &[&secret.replace('a', "b").replace("00", "11")]);
-                let forged = Request { method: "POST", url, headers: &stranger.headers, body: &stranger.body, received_at: at };
+                let other =
+                    Connector::new(preset, &Overrides::default(), &[&secret.replace('a', "b").replace("00", "11")]);
+                let forged =
+                    Request { method: "POST", url, headers: &stranger.headers, body: &stranger.body, received_at: at };
                 if let Ok(other) = other {
                     assert!(other.verify(&forged).is_err(), "{name} takes another's secret");
                 }

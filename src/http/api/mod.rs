@@ -2,6 +2,7 @@
 
 pub mod conversions;
 pub mod costs;
+pub mod endpoint_setup;
 pub mod endpoints;
 pub mod labels;
 pub mod links;

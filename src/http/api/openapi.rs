@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{conversions, costs, endpoints, labels, links, matching, people, reports};
+use super::{conversions, costs, endpoint_setup, endpoints, labels, links, matching, people, reports};
 
 /// The document.
 #[derive(Debug, OpenApi)]
@@ -21,6 +21,8 @@ use super::{conversions, costs, endpoints, labels, links, matching, people, repo
         matching::list_unmatched, matching::create_match, matching::list_matches, matching::undo_match,
         costs::post_costs, costs::list_costs, costs::list_batches, costs::undo_batch,
         endpoints::list_endpoints, endpoints::create_endpoint, endpoints::set_mapping, endpoints::archive_endpoint,
+        endpoint_setup::list_presets, endpoint_setup::get_endpoint, endpoint_setup::change_endpoint, endpoint_setup::add_secret,
+        endpoint_setup::end_secrets, endpoint_setup::test_endpoint,
         endpoints::list_deliveries, endpoints::replay_delivery,
         reports::list_reports, reports::cost_per_lead, reports::sheets, reports::list_models,
     ),
