@@ -209,6 +209,8 @@ fn draft(event_id: &str, stage: Stage, occurred_at: UtcMillis, keys: Vec<JoinKey
         parent: None,
         value: None,
         self_reported: None,
+        network_lead: None,
+        repeats_by_id: false,
     }
 }
 

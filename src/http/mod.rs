@@ -12,6 +12,6 @@ pub mod refusals;
 pub mod routes;
 pub mod server;
 pub mod state;
-mod test_delivery;
+pub mod test_delivery;
 pub mod track;
 mod ui;

@@ -67,7 +67,8 @@ fn own(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn post(url: &str, signed: &Signed) -> Result<(u16, String), String> {
+/// Posts a signed request; answers status and text, or why there is no answer.
+pub fn post(url: &str, signed: &Signed) -> Result<(u16, String), String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)

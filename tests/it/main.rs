@@ -24,6 +24,8 @@ mod doctor;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod hooks;
