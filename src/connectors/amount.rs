@@ -52,7 +52,9 @@ pub(super) fn plain(text: &str, style: Decimals) -> Result<String, Fault> {
         (_, None, Some(_)) => lone(',', &bare, text)?,
     };
     let plain: String = match mark {
-        Some(mark) => bare.chars().filter(|c| *c == mark || !",.".contains(*c)).map(|c| if c == mark { '.' } else { c }).collect(),
+        Some(mark) => {
+            bare.chars().filter(|c| *c == mark || !",.".contains(*c)).map(|c| if c == mark { '.' } else { c }).collect()
+        }
         None => bare.replace([',', '.'], ""),
     };
     if plain.matches('.').count() > 1 {
@@ -127,7 +129,8 @@ pub(super) fn iso_minor(text: &str, currency: Option<&str>, exponents: &BTreeMap
     let (Some(theirs), Ok(iso)) = (exponents.get(&code), code.parse::<Currency>().map(Currency::exponent)) else {
         return Ok(minor);
     };
-    let fault = || Fault::new("value", "amount-malformed", format!("{minor} is no whole amount of {code}; check the unit"));
+    let fault =
+        || Fault::new("value", "amount-malformed", format!("{minor} is no whole amount of {code}; check the unit"));
     if *theirs <= iso {
         return minor.checked_mul(10_i64.pow(iso - theirs)).ok_or_else(fault);
     }

@@ -30,6 +30,8 @@ pub(super) struct ParsedRule {
     name: String,
     checks: Vec<Check>,
     stage: Option<StageWord>,
+    unmapped_is_ignored: bool,
+    refuse: Option<String>,
     enrich: Option<String>,
     is_identity: bool,
     is_erasure: bool,
@@ -73,18 +75,29 @@ impl Compiled {
         if replaces && overrides.rules.is_empty() {
             compiler.faults.extend(incomplete(&overrides.layer));
         }
-        let base = if replaces { Parsed::default() } else { compiler.layer(&preset.map) };
+        let mut base = compiler.layer(&preset.map);
+        if replaces {
+            base.fields.clear();
+        }
         let rules = overrides.rules.iter().chain(&preset.rules).map(|r| compiler.rule(r)).collect();
         let lookups = preset.lookups.iter().filter_map(|(n, l)| Some((n.clone(), compiler.lookup(l)?))).collect();
         let mut stages: BTreeMap<String, StageWord> = preset.stages.iter().map(|(w, s)| (folded(w), *s)).collect();
         stages.extend(overrides.stages.iter().map(|(w, s)| (folded(w), *s)));
         let items = preset.items.iter();
-        let items = items.map(|p| if p.is_empty() { Ok(None) } else { Place::parse(p).map(Some) }).collect::<Result<_, _>>();
+        let items =
+            items.map(|p| if p.is_empty() { Ok(None) } else { Place::parse(p).map(Some) }).collect::<Result<_, _>>();
         let account = preset.account.as_ref().map(|pick| Reader::new("account", pick)).transpose();
         match (items, account) {
-            (Ok(items), Ok(account)) if compiler.faults.is_empty() => {
-                Ok(Self { items, account, own, base, rules, lookups, stages, replaces_namespaces: !preset.replaced_by_mapping })
-            }
+            (Ok(items), Ok(account)) if compiler.faults.is_empty() => Ok(Self {
+                items,
+                account,
+                own,
+                base,
+                rules,
+                lookups,
+                stages,
+                replaces_namespaces: !preset.replaced_by_mapping,
+            }),
             (items, account) => {
                 compiler.faults.extend(items.err());
                 compiler.faults.extend(account.err());
@@ -112,9 +125,15 @@ impl Compiled {
         let stack = self.stack(&[&self.own, rule.map_or(&none, |r| &r.layer), &self.base]);
         let dedup_key = stack.text(Field::DedupKey, scope);
         let (outcome, supplies) = match rule {
-            Some(rule) if rule.enrich.is_some() || rule.stage == Some(StageWord::Ignore) => self.silent(rule, &stack, scope),
+            Some(ParsedRule { refuse: Some(why), name, .. }) => {
+                (ReadingOutcome::Fault(vec![Fault::new("event", name, why.clone())]), Vec::new())
+            }
+            Some(rule) if rule.enrich.is_some() || rule.stage == Some(StageWord::Ignore) => {
+                self.silent(rule, &stack, scope)
+            }
             rule => {
                 let outcome = self.told(&stack, rule.and_then(|r| r.stage), &EventInput::default(), scope);
+                let outcome = rule.map_or(outcome.clone(), |r| r.passed_over(outcome));
                 let is_event = matches!(outcome, ReadingOutcome::Event(_));
                 (outcome, rule.filter(|_| is_event).map(|r| self.supplies(r, &stack, scope)).unwrap_or_default())
             }
@@ -133,13 +152,22 @@ impl Compiled {
         if !wrong.is_empty() {
             return (ReadingOutcome::Fault(wrong), Vec::new());
         }
-        match self.lookup(record, &known, scope) {
+        if known.stage == StageWord::Ignore.as_str() {
+            return (ReadingOutcome::Ignored { rule: rule.name.clone() }, self.supplies(rule, stack, scope));
+        }
+        match self.lookup(record, Some(&known), scope) {
             Ok(lookup) => (ReadingOutcome::NeedsEnrichment(Box::new(lookup)), self.supplies(rule, stack, scope)),
             Err(fault) => (ReadingOutcome::Fault(vec![fault]), Vec::new()),
         }
     }
 
-    fn told(&self, stack: &Stack<'_>, stage: Option<StageWord>, known: &EventInput, scope: &Scope<'_>) -> ReadingOutcome {
+    fn told(
+        &self,
+        stack: &Stack<'_>,
+        stage: Option<StageWord>,
+        known: &EventInput,
+        scope: &Scope<'_>,
+    ) -> ReadingOutcome {
         let (input, faults) = event(stack, stage, known, scope);
         if !faults.is_empty() {
             return ReadingOutcome::Fault(faults);
@@ -158,13 +186,14 @@ impl Compiled {
             supplies.push(Supply::Identity(identity(stack, scope)));
         }
         for record in &rule.also_read {
-            let lookup = self.lookup(record, &EventInput::default(), scope);
+            let lookup = self.lookup(record, None, scope);
             supplies.extend(lookup.ok().map(|l| Supply::Read(Box::new(l))));
         }
         supplies
     }
 
-    fn lookup(&self, record: &str, known: &EventInput, scope: &Scope<'_>) -> Result<Lookup, Fault> {
+    /// A record to read; `known` is the event that it completes, if it is to complete one.
+    fn lookup(&self, record: &str, known: Option<&EventInput>, scope: &Scope<'_>) -> Result<Lookup, Fault> {
         let missing = || Fault::new("record", "missing", format!("the item names no record to read as `{record}`"));
         let spec = self.lookups.get(record).ok_or_else(missing)?;
         let path = spec.path.text(scope)?.ok_or_else(missing)?;
@@ -173,7 +202,7 @@ impl Compiled {
             method: "GET".to_owned(),
             path,
             headers: spec.headers.clone(),
-            known: known.clone(),
+            known: known.cloned(),
             item: scope.delivered.unwrap_or(scope.item).clone(),
         })
     }
@@ -188,7 +217,8 @@ impl Compiled {
             return fault("record-not-json", "the vendor's answer is not JSON; it is asked again on a replay");
         };
         let request = super::request::Request::silent();
-        let whole = Scope { item: &root, root: &root, request: &request, message_id: None, delivered: Some(&lookup.item) };
+        let whole =
+            Scope { item: &root, root: &root, request: &request, message_id: None, delivered: Some(&lookup.item) };
         let item = match &spec.item {
             None => Some(&root),
             Some(place) => place.values(&whole).into_iter().next(),
@@ -208,15 +238,24 @@ impl Compiled {
         if matches!(outcome, ReadingOutcome::Ignored { .. }) && rule.is_none_or(|r| r.is_identity) {
             supplies.insert(0, Supply::Identity(identity(&stack, &scope)));
         }
-        Reading { dedup_key: Some(lookup.known.event_id.clone()).filter(|id| !id.is_empty()), outcome, supplies }
+        Reading { dedup_key: lookup.known.as_ref().map(|k| k.event_id.clone()), outcome, supplies }
     }
 
-    fn completed(&self, stack: &Stack<'_>, stage: Option<StageWord>, lookup: &Lookup, scope: &Scope<'_>) -> ReadingOutcome {
-        // A record that was read only to learn who somebody is tells no event.
-        if lookup.known.event_id.is_empty() {
+    fn completed(
+        &self,
+        stack: &Stack<'_>,
+        stage: Option<StageWord>,
+        lookup: &Lookup,
+        scope: &Scope<'_>,
+    ) -> ReadingOutcome {
+        let Some(mut known) = lookup.known.clone() else {
             return ReadingOutcome::Ignored { rule: "identity".to_owned() };
+        };
+        // The state of a record is one fact, however many deliveries name the record.
+        if stack.reader(Field::EventId).is_some() {
+            known.event_id.clear();
         }
-        match self.told(stack, stage, &lookup.known, scope) {
+        match self.told(stack, stage, &known, scope) {
             ReadingOutcome::Fault(faults) if faults.iter().all(|f| f.field == "stage" && f.code == "missing") => {
                 ReadingOutcome::Ignored { rule: "record-without-stage".to_owned() }
             }
@@ -228,7 +267,7 @@ impl Compiled {
     fn next<'s>(&'s self, spec: &'s ParsedLookup, scope: &'s Scope<'s>) -> impl Iterator<Item = Lookup> + 's {
         spec.then.iter().flat_map(move |(each, then)| {
             let elements = each.values(scope).into_iter().take(crate::domain::person::PERSONS_PER_KEY_MAX);
-            elements.filter_map(|item| self.lookup(&then.read, &EventInput::default(), &Scope { item, ..*scope }).ok())
+            elements.filter_map(|item| self.lookup(&then.read, None, &Scope { item, ..*scope }).ok())
         })
     }
 
@@ -238,11 +277,30 @@ impl Compiled {
     }
 }
 
+impl ParsedRule {
+    /// What becomes of a word that is no stage.
+    fn passed_over(&self, outcome: ReadingOutcome) -> ReadingOutcome {
+        match outcome {
+            ReadingOutcome::Fault(faults)
+                if self.unmapped_is_ignored
+                    && faults
+                        .iter()
+                        .any(|f| f.code == "stage-unmapped" || (f.field == "stage" && f.code == "missing")) =>
+            {
+                ReadingOutcome::Ignored { rule: self.name.clone() }
+            }
+            outcome => outcome,
+        }
+    }
+}
+
 /// What a mapping that stands alone lacks.
 fn incomplete(layer: &Layer) -> Vec<Fault> {
     let needed = [Field::Stage, Field::OccurredAt].into_iter().filter(|f| !layer.fields.contains_key(f));
     needed
-        .map(|f| Fault::new(f.as_str(), "mapping-missing", "no event is complete without it; say where it is in the body"))
+        .map(|f| {
+            Fault::new(f.as_str(), "mapping-missing", "no event is complete without it; say where it is in the body")
+        })
         .collect()
 }
 
@@ -265,7 +323,8 @@ impl Compiler {
 
     fn reader(&self, field: Field, pick: &Pick) -> Result<Reader, Fault> {
         let reader = Reader::new(field.as_str(), &pick.named(&self.names))?;
-        let makes_sense = matches!(field, Field::Stage | Field::Value | Field::ValueMinor | Field::Currency | Field::Network);
+        let makes_sense =
+            matches!(field, Field::Stage | Field::Value | Field::ValueMinor | Field::Currency | Field::Network);
         let is_constant = |c: &Candidate| matches!(c, Candidate::Constant { .. });
         if pick.candidates().iter().any(is_constant) && !makes_sense {
             return Err(Fault::new(
@@ -289,6 +348,8 @@ impl Compiler {
             name: rule.name.clone(),
             checks,
             stage: rule.stage,
+            unmapped_is_ignored: rule.unmapped_is_ignored,
+            refuse: rule.refuse.clone(),
             enrich: rule.enrich.clone(),
             is_identity: rule.identity,
             is_erasure: rule.erase,

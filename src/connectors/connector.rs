@@ -112,7 +112,8 @@ impl Connector {
         wanted.extend(message_ids);
         wanted.extend(self.compiled.headers());
         let is_secret = |name: &str| {
-            SECRET_HEADERS.iter().any(|part| name.contains(part)) && !self.preset.verify.iter().any(|s| s.message_id.iter().any(|m| m == name))
+            SECRET_HEADERS.iter().any(|part| name.contains(part))
+                && !self.preset.verify.iter().any(|s| s.message_id.iter().any(|m| m == name))
         };
         headers.iter().filter(|(name, _)| wanted.contains(name.as_str()) && !is_secret(name)).cloned().collect()
     }
@@ -163,7 +164,11 @@ impl Connector {
         if self.compiled.items.is_empty() {
             return match whole.root {
                 Value::Object(_) => Ok(vec![whole.root]),
-                Value::Array(_) => Err(Fault::new("body", "body-is-list", "it is a list, and one delivery holds one event here; send its entries one at a time")),
+                Value::Array(_) => Err(Fault::new(
+                    "body",
+                    "body-is-list",
+                    "it is a list, and one delivery holds one event here; send its entries one at a time",
+                )),
                 _ => Err(Fault::new("body", "body-not-object", "it is no object; send one event as an object")),
             };
         }
@@ -186,7 +191,8 @@ impl Connector {
         let told = reader.first(&scope).ok().flatten().unwrap_or_default();
         // A Salesforce id is the same in its 15 and its 18 characters.
         let short = |id: &str| id.get(..15).filter(|_| id.len() == 18).unwrap_or(id).to_owned();
-        let same = told.eq_ignore_ascii_case(account) || (self.preset.format == Format::Soap && short(&told) == short(account));
+        let same = told.eq_ignore_ascii_case(account)
+            || (self.preset.format == Format::Soap && short(&told) == short(account));
         if same { Ok(()) } else { Err(Refusal::AccountMismatch) }
     }
 }

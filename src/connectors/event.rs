@@ -13,6 +13,7 @@ use crate::domain::fault::{Fault, shown};
 use crate::domain::ids::TouchId;
 use crate::domain::intake::{EventInput, IdentityInput, NetworkLead};
 use crate::domain::person::is_placeholder;
+use crate::domain::stage::Stage;
 
 /// Layers of which the first that knows a field decides where it is.
 pub(super) struct Stack<'a> {
@@ -23,7 +24,7 @@ pub(super) struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    fn reader(&self, field: Field) -> Option<&'a Reader> {
+    pub(super) fn reader(&self, field: Field) -> Option<&'a Reader> {
         self.layers.iter().find_map(|layer| layer.fields.get(&field))
     }
 
@@ -72,7 +73,7 @@ pub(super) fn event(
         Some(_) => (None, read(Field::OccurredAt), read(Field::SentAt)),
         None => (read(Field::Stage), read(Field::OccurredAt), read(Field::SentAt)),
     };
-    let event_id = read(Field::EventId).or_else(|| read(Field::DedupKey));
+    let event_id = read(Field::EventId).or_else(|| read(Field::DedupKey)).or_else(|| own_id(stack, scope));
     let (value, minor) = (read(Field::Value), read(Field::ValueMinor));
     let mut input = EventInput {
         click_id: known.click_id.clone().or_else(|| read(Field::ClickId)),
@@ -111,14 +112,26 @@ pub(super) fn event(
             Err(fault) => faults.push(fault),
         }
     }
+    let is_worth = input.value.is_some() || input.value_minor.is_some();
+    if input.stage == Stage::Refund.as_str() && !is_worth && complete {
+        faults.push(none(Field::Value));
+    }
     (input, faults)
+}
+
+/// The id of a message that holds none: its sender's, as it was verified, or one made of its content.
+fn own_id(stack: &Stack<'_>, scope: &Scope<'_>) -> Option<String> {
+    let message = scope.message_id.map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);
+    let by_content = stack.setting(|s| s.id_from_content).unwrap_or(false);
+    message.or_else(|| by_content.then(|| format!("sha256:{}", super::parse::hash(scope.item))))
 }
 
 /// The names of the human whom an item is about.
 pub(super) fn identity(stack: &Stack<'_>, scope: &Scope<'_>) -> IdentityInput {
     let text = |field| stack.text(field, scope);
-    let persons = [Field::Person, Field::OtherPerson].into_iter().filter_map(text);
-    let subjects = [Field::Subject, Field::OtherSubject].into_iter().filter_map(text);
+    let others = |field| stack.reader(field).map(|reader| reader.all(scope)).unwrap_or_default();
+    let persons = text(Field::Person).into_iter().chain(others(Field::OtherPerson));
+    let subjects = text(Field::Subject).into_iter().chain(others(Field::OtherSubject));
     IdentityInput {
         click_id: text(Field::ClickId),
         visitor_id: text(Field::VisitorId),
@@ -159,11 +172,7 @@ fn stage_of(stack: &Stack<'_>, word: &str) -> Result<String, Fault> {
     mapped.map_or_else(|| StageWord::parse(&wanted), Ok).map(|word| word.as_str().to_owned()).map_err(|_unknown| {
         // The word is shown so that it can be mapped, unless a wrong pointer led to an address.
         let word = if word.contains('@') { "the value".to_owned() } else { shown(word) };
-        Fault::new(
-            "stage",
-            "stage-unmapped",
-            format!("{word} is no stage of ours; add it to the mapping's `stages`"),
-        )
+        Fault::new("stage", "stage-unmapped", format!("{word} is no stage of ours; add it to the mapping's `stages`"))
     })
 }
 
@@ -181,7 +190,12 @@ fn time(stack: &Stack<'_>, at: String, sent_at: Option<String>, scope: &Scope<'_
 
 type Amounts = (Option<String>, Option<i64>);
 
-fn amounts(stack: &Stack<'_>, value: Option<String>, minor: Option<String>, currency: Option<&str>) -> Result<Amounts, Fault> {
+fn amounts(
+    stack: &Stack<'_>,
+    value: Option<String>,
+    minor: Option<String>,
+    currency: Option<&str>,
+) -> Result<Amounts, Fault> {
     let (value, minor) = match (stack.setting(|s| s.value_unit).unwrap_or_default(), value, minor) {
         (_, Some(_), Some(_)) => {
             return Err(Fault::new(

@@ -56,11 +56,12 @@ fn meta(keys: &Keys, request: &Request<'_>) -> Result<Option<Reply>, Refusal> {
     };
     let given = request.query("hub.verify_token").unwrap_or_default();
     let made = keys.secrets.iter().map(Keys::made);
-    let fits = made.chain(keys.verify_tokens.iter().cloned()).fold(Choice::from(0), |fits, token| {
-        fits | token.as_bytes().ct_eq(given.as_bytes())
-    });
+    let fits = made
+        .chain(keys.verify_tokens.iter().cloned())
+        .fold(Choice::from(0), |fits, token| fits | token.as_bytes().ct_eq(given.as_bytes()));
     // Only what Meta sends is echoed: digits and letters, never markup.
-    let is_plain = challenge.len() <= CHALLENGE_MAX && challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let is_plain =
+        challenge.len() <= CHALLENGE_MAX && challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if mode != "subscribe" || !bool::from(fits) || !is_plain {
         return Err(Refusal::HandshakeMismatch);
     }

@@ -92,6 +92,9 @@ pub struct Settings {
     /// Whether a `click_id` that is none is a fault. Otherwise it is passed over: the field may carry other things.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_id_strict: Option<bool>,
+    /// Whether a message without an id is known by its content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_from_content: Option<bool>,
     /// Whether one event id may be told again with another time or other keys, as one payment by two kinds of message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats_by_id: Option<bool>,
@@ -107,6 +110,7 @@ const SETTINGS: &[&str] = &[
     "time_unit",
     "zone",
     "click_id_strict",
+    "id_from_content",
     "repeats_by_id",
 ];
 

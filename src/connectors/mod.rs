@@ -32,3 +32,6 @@ mod template;
 pub mod verify;
 
 pub use connector::Connector;
+
+#[cfg(test)]
+mod tests;

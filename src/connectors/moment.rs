@@ -23,6 +23,9 @@ pub enum TimeUnit {
 /// Numbers from here on are milliseconds: as seconds they would lie after the year 5138.
 const SECONDS_END: i64 = 100_000_000_000;
 
+/// How far a client's clock must be off before its times are corrected.
+const CLOCK_OFF_MINUTES: i64 = 10;
+
 /// Reads a sender's time. `Rfc3339` passes texts on, for the endpoint's own zone to read.
 pub(super) fn read(text: String, unit: TimeUnit, zone: Option<&Zone>) -> Result<String, Fault> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -73,11 +76,15 @@ pub(super) fn utc_second(text: &str) -> Result<String, Fault> {
 
 /// A client's time corrected by its clock: `at + (received - sent_at)`, as Segment defines it.
 ///
-/// Whole minutes only, so that the seconds of the way do not make two tellings of one event differ.
+/// Whole minutes, and only of clocks that are far off: the time of the way must not make two tellings of one event differ,
+/// nor a queue's delay move it. Never after its arrival.
 pub(super) fn corrected(at: &str, sent_at: &str, received_at: UtcMillis) -> Result<String, Fault> {
     let (at, sent) = (UtcMillis::parse(at)?, UtcMillis::parse(sent_at)?);
     let minutes = (received_at.0.saturating_sub(sent.0)).saturating_add(30_000).div_euclid(60_000);
-    Ok(at.plus_ms(minutes.saturating_mul(60_000)).to_string())
+    if minutes.saturating_abs() < CLOCK_OFF_MINUTES {
+        return Ok(at.to_string());
+    }
+    Ok(at.plus_ms(minutes.saturating_mul(60_000)).min(received_at).to_string())
 }
 
 #[cfg(test)]
@@ -106,8 +113,14 @@ mod tests {
     #[test]
     fn a_clock_that_is_wrong_is_corrected_by_minutes() {
         let received = UtcMillis::parse("2026-10-05T09:15:00Z").expect("time");
-        let corrected = |sent: &str| corrected("2026-10-05T09:00:00Z", sent, received);
-        assert_eq!(corrected("2026-10-05T09:14:59.7Z").as_deref(), Ok("2026-10-05T09:00:00.000Z"));
-        assert_eq!(corrected("2026-10-05T07:15:00Z").as_deref(), Ok("2026-10-05T11:00:00.000Z"));
+        let corrected = |sent: &str| corrected("2026-10-05T07:00:00Z", sent, received);
+        assert_eq!(corrected("2026-10-05T09:14:59.7Z").as_deref(), Ok("2026-10-05T07:00:00.000Z"));
+        assert_eq!(corrected("2026-10-05T09:06:00Z").as_deref(), Ok("2026-10-05T07:00:00.000Z"), "a queue's delay");
+        assert_eq!(corrected("2026-10-05T07:14:59Z").as_deref(), Ok("2026-10-05T09:00:00.000Z"));
+        assert_eq!(
+            corrected("2026-10-05T05:15:00Z").as_deref(),
+            Ok("2026-10-05T09:15:00.000Z"),
+            "never after its arrival"
+        );
     }
 }

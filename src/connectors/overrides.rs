@@ -95,11 +95,14 @@ impl Overrides {
             faults.push(Fault::new("rules", "rules-too-many", format!("a mapping holds at most {RULES_MAX} rules")));
         }
         for (field, text) in [("click_id_property", &self.click_id_property), ("account", &self.account)] {
-            if text.as_deref().is_some_and(|t| t.trim().is_empty() || t.len() > PROPERTY_MAX || t.contains(['{', '}'])) {
+            if text.as_deref().is_some_and(|t| t.trim().is_empty() || t.len() > PROPERTY_MAX || t.contains(['{', '}']))
+            {
                 faults.push(Fault::new(
                     field,
                     "property-malformed",
-                    format!("it has 1 to {PROPERTY_MAX} bytes without braces; copy it from the vendor, or leave it out"),
+                    format!(
+                        "it has 1 to {PROPERTY_MAX} bytes without braces; copy it from the vendor, or leave it out"
+                    ),
                 ));
             }
         }

@@ -34,8 +34,9 @@ pub enum Format {
 
 /// Reads a body into one value.
 pub(super) fn parse(format: Format, request: &Request<'_>) -> Result<Value, Fault> {
-    let is_form =
-        request.header("content-type").is_some_and(|t| t.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
+    let is_form = request
+        .header("content-type")
+        .is_some_and(|t| t.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
     match format {
         Format::Json => json(request.body),
         Format::JsonOrForm if !is_form => json(request.body),
@@ -125,11 +126,9 @@ mod tests {
 
     #[test]
     fn forms_nest_by_their_brackets() {
-        let parsed = form(b"a=1&c%5Bid%5D=7&c%5Bf%5D%5Bx%20y%5D=%C3%B3&t%5B%5D=p&t%5B%5D=q&c=late&empty=").expect("form");
-        assert_eq!(
-            parsed,
-            json!({ "a": "1", "c": { "id": "7", "f": { "x y": "ó" } }, "t": ["p", "q"], "empty": "" })
-        );
+        let parsed =
+            form(b"a=1&c%5Bid%5D=7&c%5Bf%5D%5Bx%20y%5D=%C3%B3&t%5B%5D=p&t%5B%5D=q&c=late&empty=").expect("form");
+        assert_eq!(parsed, json!({ "a": "1", "c": { "id": "7", "f": { "x y": "ó" } }, "t": ["p", "q"], "empty": "" }));
         for bad in [&b""[..], b"a=\xff", b"a=\x01"] {
             assert_eq!(form(bad).expect_err("bad").code, "body-not-form");
         }

@@ -121,8 +121,21 @@ impl Reader {
         self.first_that(scope, |_, _| true)
     }
 
+    /// Every text at every one of the places.
+    pub(super) fn all(&self, scope: &Scope<'_>) -> Vec<String> {
+        let texts = |source: &Source| match source {
+            Source::Place(place) => place.texts(scope).unwrap_or_default(),
+            other => other.text(scope).ok().flatten().into_iter().collect(),
+        };
+        self.0.iter().flat_map(texts).collect()
+    }
+
     /// The first text that fits; `fits` is told whether the text comes from a place that may hold anything.
-    pub(super) fn first_that(&self, scope: &Scope<'_>, fits: impl Fn(&str, bool) -> bool) -> Result<Option<String>, Fault> {
+    pub(super) fn first_that(
+        &self,
+        scope: &Scope<'_>,
+        fits: impl Fn(&str, bool) -> bool,
+    ) -> Result<Option<String>, Fault> {
         for source in &self.0 {
             let (texts, is_wild) = match source {
                 Source::Place(place) => (place.texts(scope)?, place.is_wild()),

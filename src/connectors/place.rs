@@ -301,7 +301,13 @@ mod tests {
     use crate::domain::time::UtcMillis;
 
     fn texts(place: &str, item: &Value) -> Vec<String> {
-        let request = Request { method: "POST", url: "https://t.example/h?q=7", headers: &[], body: b"", received_at: UtcMillis(0) };
+        let request = Request {
+            method: "POST",
+            url: "https://t.example/h?q=7",
+            headers: &[],
+            body: b"",
+            received_at: UtcMillis(0),
+        };
         let root = json!({ "all": { "id": 5 }, "list": [{ "record_id": "r1", "v": "one" }, { "record_id": "r2", "v": "two" }] });
         let scope = Scope { item, root: &root, request: &request, message_id: None, delivered: None };
         Place::parse(place).unwrap_or_else(|f| panic!("{f}")).texts(&scope).unwrap_or_else(|f| panic!("{f}"))

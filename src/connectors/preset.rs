@@ -188,7 +188,12 @@ impl Preset {
         }
         faults.extend(self.verify_faults());
         faults.extend(namespace_faults(&self.map));
-        faults.extend(self.items.iter().filter_map(|p| if p.is_empty() { None } else { Place::parse(p).err() }).map(|f| f.named("items")));
+        faults.extend(
+            self.items
+                .iter()
+                .filter_map(|p| if p.is_empty() { None } else { Place::parse(p).err() })
+                .map(|f| f.named("items")),
+        );
         faults.extend(self.account.as_ref().and_then(|pick| Reader::new("account", pick).err()));
         faults.extend(layer_faults("map", &self.map));
         faults.extend(self.rule_faults("rules", &self.rules));
@@ -227,7 +232,9 @@ impl Preset {
             if scheme.how == How::Sha256 && !scheme.signed.contains(&SignedPart::Secret) {
                 fault("a plain digest proves nothing unless the secret is among its parts");
             }
-            if (signs || scheme.how == How::Header) && (scheme.header.is_empty() || scheme.header != scheme.header.to_lowercase()) {
+            if (signs || scheme.how == How::Header)
+                && (scheme.header.is_empty() || scheme.header != scheme.header.to_lowercase())
+            {
                 fault("name the header with the proof, in lower case");
             }
             if scheme.timestamp.is_none() && scheme.signed.contains(&SignedPart::Timestamp) {
@@ -259,8 +266,11 @@ impl Preset {
 
 fn layer_faults(at: &str, layer: &Layer) -> Vec<Fault> {
     let picks = layer.fields.iter();
-    picks.filter_map(|(field, pick)| Reader::new(field.as_str(), pick).err()).map(|f| {
-        let field = format!("{at}.{}", f.field);
-        f.named(&field)
-    }).collect()
+    picks
+        .filter_map(|(field, pick)| Reader::new(field.as_str(), pick).err())
+        .map(|f| {
+            let field = format!("{at}.{}", f.field);
+            f.named(&field)
+        })
+        .collect()
 }

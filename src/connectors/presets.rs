@@ -9,6 +9,23 @@ use crate::domain::fault::Fault;
 const TEXTS: &[(&str, &str)] = &[
     ("standard-webhooks", include_str!("presets/standard-webhooks.toml")),
     ("bearer", include_str!("presets/bearer.toml")),
+    ("json", include_str!("presets/json.toml")),
+    ("segment", include_str!("presets/segment.toml")),
+    ("hubspot", include_str!("presets/hubspot.toml")),
+    ("salesforce-outbound", include_str!("presets/salesforce-outbound.toml")),
+    ("salesforce-flow", include_str!("presets/salesforce-flow.toml")),
+    ("pipedrive", include_str!("presets/pipedrive.toml")),
+    ("zoho", include_str!("presets/zoho.toml")),
+    ("close", include_str!("presets/close.toml")),
+    ("activecampaign", include_str!("presets/activecampaign.toml")),
+    ("stripe", include_str!("presets/stripe.toml")),
+    ("shopify", include_str!("presets/shopify.toml")),
+    ("calendly", include_str!("presets/calendly.toml")),
+    ("typeform", include_str!("presets/typeform.toml")),
+    ("meta-lead-ads", include_str!("presets/meta-lead-ads.toml")),
+    ("linkedin-lead-sync", include_str!("presets/linkedin-lead-sync.toml")),
+    ("zapier", include_str!("presets/zapier.toml")),
+    ("make", include_str!("presets/make.toml")),
 ];
 
 static ALL: LazyLock<Vec<Preset>> =

@@ -55,8 +55,9 @@ pub struct Lookup {
     pub path: String,
     /// Headers beside the authorisation.
     pub headers: Vec<(String, String)>,
-    /// What is known without the record; what it holds goes before what the record says.
-    pub known: EventInput,
+    /// What is known of the event without the record; what it holds goes before what the record says. `None` where the
+    /// record is read only to learn who somebody is.
+    pub known: Option<EventInput>,
     /// The delivery's item, for what the record does not repeat.
     pub item: serde_json::Value,
 }

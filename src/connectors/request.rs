@@ -86,8 +86,13 @@ mod tests {
     #[test]
     fn the_target_is_read_before_the_url_and_parameters_are_decoded() {
         let headers = vec![(TARGET.to_owned(), "/v1/track?a=1%202".to_owned()), ("x".to_owned(), " ".to_owned())];
-        let request =
-            Request { method: "POST", url: "https://t.example/h/tok?a=9", headers: &headers, body: b"", received_at: UtcMillis(0) };
+        let request = Request {
+            method: "POST",
+            url: "https://t.example/h/tok?a=9",
+            headers: &headers,
+            body: b"",
+            received_at: UtcMillis(0),
+        };
         assert_eq!((request.path_end(), request.query("a").as_deref()), (Some("track"), Some("1 2")));
         assert_eq!((request.header("x"), request.query("b")), (None, None));
         let bare = Request { headers: &[], ..request };

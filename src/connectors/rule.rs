@@ -44,6 +44,12 @@ pub struct Rule {
     /// What the message means. Without it, the word at the mapping's `stage` decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<StageWord>,
+    /// Whether a word that is no stage is passed over; otherwise it is a fault, so that nothing is lost unseen.
+    #[serde(default)]
+    pub unmapped_is_ignored: bool,
+    /// Why the message cannot be read, for what would be a wrong figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuse: Option<String>,
     /// The record to read first, of the preset's `[lookups]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrich: Option<String>,
@@ -121,9 +127,19 @@ enum At {
 
 impl Condition {
     pub(super) fn check(&self) -> Result<Check, Fault> {
-        let given = [self.is.is_some(), self.is_not.is_some(), self.present.is_some(), self.differs_from.is_some(), self.holds.is_some()];
+        let given = [
+            self.is.is_some(),
+            self.is_not.is_some(),
+            self.present.is_some(),
+            self.differs_from.is_some(),
+            self.holds.is_some(),
+        ];
         if !given.contains(&true) {
-            return Err(Fault::new("when", "condition-empty", "a condition needs is, is_not, present, differs_from or holds"));
+            return Err(Fault::new(
+                "when",
+                "condition-empty",
+                "a condition needs is, is_not, present, differs_from or holds",
+            ));
         }
         let folded = |list: &Option<Vec<String>>| list.as_ref().map(|l| l.iter().map(|w| folded(w)).collect());
         Ok(Check {
@@ -199,7 +215,8 @@ fn is_present(at: &At, scope: &Scope<'_>) -> bool {
 
 fn holds_one(at: &At, scope: &Scope<'_>, list: &[String]) -> bool {
     let At::Place(place) = at else { return false };
-    let texts = place.values(scope).into_iter().flat_map(|v| v.as_array().map_or(std::slice::from_ref(v), Vec::as_slice));
+    let texts =
+        place.values(scope).into_iter().flat_map(|v| v.as_array().map_or(std::slice::from_ref(v), Vec::as_slice));
     texts.filter_map(plain_text).any(|t| list.contains(&folded(&t)))
 }
 

@@ -43,7 +43,11 @@ impl SigningSecret {
     /// Reads a secret in a vendor's form.
     pub(super) fn read(text: &str, form: &KeyForm) -> Result<Self, Fault> {
         let fault = |why: &str, remedy: &str| {
-            Fault::new("secret", "secret-malformed", format!("the signing secret {why}; copy it from the sender, as {remedy}"))
+            Fault::new(
+                "secret",
+                "secret-malformed",
+                format!("the signing secret {why}; copy it from the sender, as {remedy}"),
+            )
         };
         let text = text.trim();
         if text.len() > SECRET_MAX {
@@ -137,7 +141,9 @@ impl fmt::Debug for PlainSecret {
 /// A public key, `whpk_` and base64; `None` for a text that is none of these.
 pub(super) fn public_key(text: &str) -> Option<Result<VerifyingKey, Fault>> {
     let encoded = text.trim().strip_prefix(PUBLIC_PREFIX)?;
-    let fault = || Fault::new("secret", "secret-malformed", "the public key is not whpk_ and 32 bytes in base64; copy it again");
+    let fault = || {
+        Fault::new("secret", "secret-malformed", "the public key is not whpk_ and 32 bytes in base64; copy it again")
+    };
     let bytes = LENIENT.decode(encoded).ok().and_then(|b| <[u8; 32]>::try_from(b).ok());
     Some(bytes.and_then(|b| VerifyingKey::from_bytes(&b).ok()).ok_or_else(fault))
 }

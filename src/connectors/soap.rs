@@ -130,7 +130,8 @@ pub(super) fn without(body: &[u8], name: &str) -> Option<Vec<u8>> {
         let tag = before.iter().rposition(|b| *b == b'<').unwrap_or(0);
         let prefix = before.get(tag + 1..).unwrap_or_default();
         let after = body.get(found + name.len()..).unwrap_or_default();
-        let is_tag = prefix.is_empty() || (prefix.ends_with(b":") && prefix.iter().all(|b| b.is_ascii_alphanumeric() || b":._-".contains(b)));
+        let is_tag = prefix.is_empty()
+            || (prefix.ends_with(b":") && prefix.iter().all(|b| b.is_ascii_alphanumeric() || b":._-".contains(b)));
         let ends = after.first().is_none_or(|b| b" />\t\r\n".contains(b));
         let Some(open_end) = after.iter().position(|b| *b == b'>').filter(|_| is_tag && ends) else {
             kept.extend_from_slice(body.get(from..found + name.len()).unwrap_or_default());
@@ -145,7 +146,10 @@ pub(super) fn without(body: &[u8], name: &str) -> Option<Vec<u8>> {
             cut |= end > inside;
             from = end;
             // Past the closing tag's name, which would be found as an opening one otherwise.
-            let close = body.get(end..).and_then(|rest| rest.iter().position(|b| *b == b'>')).map_or(body.len(), |p| end + p + 1);
+            let close = body
+                .get(end..)
+                .and_then(|rest| rest.iter().position(|b| *b == b'>'))
+                .map_or(body.len(), |p| end + p + 1);
             kept.extend_from_slice(body.get(end..close).unwrap_or_default());
             from = from.max(close);
         }
@@ -186,11 +190,25 @@ mod tests {
     #[test]
     fn a_session_is_taken_out_of_whole_and_of_broken_messages() {
         let without = |xml: &str| without(xml.as_bytes(), "SessionId").map(|b| String::from_utf8(b).expect("text"));
-        assert_eq!(without("<a><SessionId>00D!secret</SessionId><b>1</b></a>").as_deref(), Some("<a><SessionId></SessionId><b>1</b></a>"));
-        assert_eq!(without("<s:SessionId x='1'>se&lt;cret</s:SessionId>").as_deref(), Some("<s:SessionId x='1'></s:SessionId>"));
+        assert_eq!(
+            without("<a><SessionId>00D!secret</SessionId><b>1</b></a>").as_deref(),
+            Some("<a><SessionId></SessionId><b>1</b></a>")
+        );
+        assert_eq!(
+            without("<s:SessionId x='1'>se&lt;cret</s:SessionId>").as_deref(),
+            Some("<s:SessionId x='1'></s:SessionId>")
+        );
         assert_eq!(without("<SessionId>cut off").as_deref(), Some("<SessionId>"));
-        assert_eq!(without("<SessionId>1</SessionId><SessionId>2</SessionId>").as_deref(), Some("<SessionId></SessionId><SessionId></SessionId>"));
-        for same in ["<SessionId xsi:nil=\"true\"/><b>text</b>", "<b>SessionId</b>", "<MySessionId>kept</MySessionId>", "<SessionId></SessionId>"] {
+        assert_eq!(
+            without("<SessionId>1</SessionId><SessionId>2</SessionId>").as_deref(),
+            Some("<SessionId></SessionId><SessionId></SessionId>")
+        );
+        for same in [
+            "<SessionId xsi:nil=\"true\"/><b>text</b>",
+            "<b>SessionId</b>",
+            "<MySessionId>kept</MySessionId>",
+            "<SessionId></SessionId>",
+        ] {
             assert_eq!(without(same), None, "{same}");
         }
     }

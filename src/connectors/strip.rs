@@ -67,7 +67,10 @@ mod tests {
     #[test]
     fn a_token_goes_and_every_other_byte_stays() {
         for (body, kept) in [
-            (r#"{"n":18446744073709551616.10,"token" : "sec\"ret","z":1}"#, Some(r#"{"n":18446744073709551616.10,"token" : "","z":1}"#)),
+            (
+                r#"{"n":18446744073709551616.10,"token" : "sec\"ret","z":1}"#,
+                Some(r#"{"n":18446744073709551616.10,"token" : "","z":1}"#),
+            ),
             (r#"{"a":"\u00e9","token":"cut off"#, Some(r#"{"a":"\u00e9","token":""#)),
             (r#"{"\u0074oken":"secret"}"#, Some(r#"{"token":""}"#)),
             (r#"{"token":5}"#, Some(r#"{"token":""}"#)),

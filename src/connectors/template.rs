@@ -26,6 +26,10 @@ enum Filter {
     Lower,
     /// Percent-encoded as one segment of a path or one value of a query.
     Url,
+    /// Only an address.
+    Email,
+    /// Anything but an address: what people use as user ids.
+    NotEmail,
     /// A Salesforce id in its 18 characters, as some senders give 15.
     SalesforceId,
     /// What stands in where the place holds nothing.
@@ -98,6 +102,8 @@ fn filter(word: &str) -> Option<Filter> {
         "last" => Some(Filter::Last),
         "lower" => Some(Filter::Lower),
         "url" => Some(Filter::Url),
+        "email" => Some(Filter::Email),
+        "not-email" => Some(Filter::NotEmail),
         "salesforce-id" => Some(Filter::SalesforceId),
         _ => word.strip_prefix("or:").map(|text| Filter::Or(text.to_owned())),
     }
@@ -110,7 +116,11 @@ fn filtered(value: Option<String>, filter: &Filter) -> Result<Option<String>, Fa
             _ => None,
         });
     };
+    let is_address = text.contains('@');
     Ok(Some(match filter {
+        Filter::Email if !is_address => return Ok(None),
+        Filter::NotEmail if is_address => return Ok(None),
+        Filter::Email | Filter::NotEmail => text,
         Filter::Utc => moment::utc_second(&text)?,
         Filter::Last => text.rsplit(':').next().unwrap_or_default().to_owned(),
         Filter::Lower => text.to_lowercase(),

@@ -56,7 +56,9 @@ pub enum Refusal {
         allowed_s: i64,
     },
     /// No signature is by a live secret.
-    #[error("no signature fits the body under any live secret; compare the secrets and the URL, and sign the raw bytes")]
+    #[error(
+        "no signature fits the body under any live secret; compare the secrets and the URL, and sign the raw bytes"
+    )]
     SignatureMismatch,
     /// The token is none of the live ones.
     #[error("the token is none of this endpoint's")]
@@ -196,7 +198,8 @@ impl Verifier {
             }
         }
         let message = || parts.concat();
-        let by_public = |signature: &Signature| public.iter().any(|key| key.verify_strict(&message(), signature).is_ok());
+        let by_public =
+            |signature: &Signature| public.iter().any(|key| key.verify_strict(&message(), signature).is_ok());
         if fits.into() || given.public.iter().any(by_public) { Ok(()) } else { Err(Refusal::SignatureMismatch) }
     }
 
@@ -240,7 +243,11 @@ impl Verifier {
         let signed_s = if spec.millis { number.div_euclid(1_000) } else { number };
         let skew_s = request.received_at.0.div_euclid(1_000).saturating_sub(signed_s);
         let allowed_s = if skew_s < 0 { spec.ahead_s.unwrap_or(spec.tolerance_s) } else { spec.tolerance_s };
-        if skew_s.saturating_abs() > allowed_s { Err(Refusal::TimestampOutside { skew_s, allowed_s }) } else { Ok(text) }
+        if skew_s.saturating_abs() > allowed_s {
+            Err(Refusal::TimestampOutside { skew_s, allowed_s })
+        } else {
+            Ok(text)
+        }
     }
 
     fn parts<'p>(&self, request: &Request<'p>, time: &'p str, secret: &'p [u8]) -> Result<Vec<Cow<'p, [u8]>>, Refusal> {
@@ -372,8 +379,18 @@ fn public<'h>(header: &'h str, prefix: &'h str) -> impl Iterator<Item = Signatur
 /// The URL as HubSpot signs it: these escapes are decoded, others stay (its page on validating requests).
 fn decoded(url: &str) -> String {
     const TABLE: &[(&str, &str)] = &[
-        ("%3A", ":"), ("%2F", "/"), ("%3F", "?"), ("%40", "@"), ("%21", "!"), ("%24", "$"),
-        ("%27", "'"), ("%28", "("), ("%29", ")"), ("%2A", "*"), ("%2C", ","), ("%3B", ";"),
+        ("%3A", ":"),
+        ("%2F", "/"),
+        ("%3F", "?"),
+        ("%40", "@"),
+        ("%21", "!"),
+        ("%24", "$"),
+        ("%27", "'"),
+        ("%28", "("),
+        ("%29", ")"),
+        ("%2A", "*"),
+        ("%2C", ","),
+        ("%3B", ";"),
     ];
     TABLE.iter().fold(url.to_owned(), |url, (escape, plain)| {
         url.replace(escape, plain).replace(&escape.to_ascii_lowercase(), plain)

@@ -117,7 +117,9 @@ impl NetworkLead {
             return Err(Fault::new(
                 "network_lead",
                 "network-lead-malformed",
-                format!("it needs a network, and ids of at most {EVENT_ID_LEN_MAX} bytes; send them as the network has them"),
+                format!(
+                    "it needs a network, and ids of at most {EVENT_ID_LEN_MAX} bytes; send them as the network has them"
+                ),
             ));
         }
         Ok(Self { network: self.network.trim().to_lowercase(), ..self.clone() })

@@ -120,7 +120,8 @@ fn verify(request: &HttpRequest, endpoint: &Endpoint, state: &State, body: &[u8]
 pub(super) async fn handshake(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Problem> {
     let token = request.match_info().get("token").unwrap_or_default().to_owned();
     let endpoint = state.db.read(move |conn| endpoints::by_token(conn, &token)).await?;
-    let not_found = || Problem::new(ProblemKind::NotFound, "no endpoint has this address, or it asks for nothing by GET");
+    let not_found =
+        || Problem::new(ProblemKind::NotFound, "no endpoint has this address, or it asks for nothing by GET");
     let endpoint = endpoint.filter(|e| e.archived_at.is_none()).ok_or_else(not_found)?;
     let connector = connectors::of(&endpoint, &state.secret, state.clock.now())?;
     let (headers, url) = (headers_of(&request), signed_url(&request, &endpoint, &state));
@@ -153,7 +154,8 @@ pub(super) async fn receive_below(
 
 /// The headers of a request in lower case, and what follows the token in its URL.
 fn headers_of(request: &HttpRequest) -> Vec<(String, String)> {
-    let texts = request.headers().iter().filter_map(|(n, v)| Some((n.as_str().to_owned(), v.to_str().ok()?.to_owned())));
+    let texts =
+        request.headers().iter().filter_map(|(n, v)| Some((n.as_str().to_owned(), v.to_str().ok()?.to_owned())));
     texts.chain(Some((TARGET.to_owned(), below(request)))).collect()
 }
 

@@ -176,7 +176,7 @@ fn read_item(
             item.verdict = Verdict::Quarantined;
             item.code = Some("needs-enrichment".into());
             item.detail = Some(format!("it names a record ({}) that has to be read from the vendor", lookup.record));
-            item.event_id = Some(lookup.known.event_id).filter(|id| !id.is_empty());
+            item.event_id = lookup.known.map(|known| known.event_id).filter(|id| !id.is_empty());
         }
         ReadingOutcome::Fault(faults) => set_faults(&mut item, &faults),
     }
@@ -197,7 +197,9 @@ fn set_faults(item: &mut Item, faults: &[Fault]) {
 fn judge(item: &mut Item, outcome: Outcome) {
     match outcome {
         Outcome::Stored(id) => (item.verdict, item.stage_event) = (Verdict::Stored, Some(id)),
-        Outcome::Duplicate(id) | Outcome::Retold(id, _) => (item.verdict, item.stage_event) = (Verdict::Duplicate, Some(id)),
+        Outcome::Duplicate(id) | Outcome::Retold(id, _) => {
+            (item.verdict, item.stage_event) = (Verdict::Duplicate, Some(id))
+        }
         Outcome::Conflict(id) => {
             (item.verdict, item.stage_event) = (Verdict::Quarantined, Some(id));
             item.code = Some("conflict".into());

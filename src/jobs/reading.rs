@@ -55,7 +55,9 @@ impl Readings {
                 .map(|event| {
                     reading(match serde_json::from_value(event) {
                         Ok(input) => ReadingOutcome::Event(Box::new(input)),
-                        Err(why) => ReadingOutcome::Fault(vec![Fault::new("event", "json-shape", printable(&why.to_string()))]),
+                        Err(why) => {
+                            ReadingOutcome::Fault(vec![Fault::new("event", "json-shape", printable(&why.to_string()))])
+                        }
                     })
                 })
                 .collect(),
@@ -69,7 +71,11 @@ impl Readings {
         let found = usize::try_from(place).ok().and_then(|place| self.items.get(place)).cloned();
         found.unwrap_or_else(|| Reading {
             dedup_key: None,
-            outcome: ReadingOutcome::Fault(vec![Fault::new("event", "item-missing", "the delivery holds no such item")]),
+            outcome: ReadingOutcome::Fault(vec![Fault::new(
+                "event",
+                "item-missing",
+                "the delivery holds no such item",
+            )]),
             supplies: Vec::new(),
         })
     }

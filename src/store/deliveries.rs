@@ -103,9 +103,7 @@ pub fn add_items(conn: &mut Conn, id: DeliveryId, count: i64) -> Result<(), Stor
     use delivery_items as t;
     let stored: i64 = on!(conn, c => t::table.filter(t::delivery_id.eq(bytes(id.0))).count().get_result(c))?;
     let new: Vec<_> = (stored..count)
-        .map(|item| {
-            (t::delivery_id.eq(bytes(id.0)), t::item.eq(item), t::verdict.eq(Verdict::Pending.as_str()))
-        })
+        .map(|item| (t::delivery_id.eq(bytes(id.0)), t::item.eq(item), t::verdict.eq(Verdict::Pending.as_str())))
         .collect();
     for rows in new.chunks(super::ROWS_PER_STATEMENT) {
         on!(conn, c => diesel::insert_into(t::table).values(rows).execute(c))?;

@@ -43,7 +43,8 @@ fn invariant_9_without_a_secret_nothing_is_accepted() {
 fn several_secrets_and_signatures_overlap() {
     let (body, id) = (b"{}", "msg_1");
     let other = "c29tZSBvdGhlciBzZWNyZXQga2V5";
-    let sign = |secret: &str| standard_webhooks_signature(&SigningSecret::parse(secret).expect("secret"), id, NOW_S, body);
+    let sign =
+        |secret: &str| standard_webhooks_signature(&SigningSecret::parse(secret).expect("secret"), id, NOW_S, body);
     let time = NOW_S.to_string();
     let check = |secrets: &[&str], signature: &str| {
         let headers = [("webhook-id", id), ("webhook-timestamp", time.as_str()), ("webhook-signature", signature)];
@@ -92,7 +93,10 @@ fn ed25519_signatures_verify_by_their_public_key() {
     assert_eq!(check(&[SECRET], &signature, b"{}").expect_err("no public key").code(), "header-malformed");
     let other = format!("whpk_{}", STANDARD.encode(SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes()));
     assert_eq!(check(&[&other], &signature, b"{}"), Err(Refusal::SignatureMismatch));
-    assert!(Connector::new(presets::by_name("standard-webhooks").expect("preset"), &Overrides::default(), &["whpk_AAAA"]).is_err());
+    assert!(
+        Connector::new(presets::by_name("standard-webhooks").expect("preset"), &Overrides::default(), &["whpk_AAAA"])
+            .is_err()
+    );
 }
 
 #[test]
@@ -101,7 +105,8 @@ fn bearer_tokens_are_compared_whole() {
     for good in ["Bearer token-number-one-1", "bearer  token-number-two-2 "] {
         assert_eq!(verify(&with, &[("authorization", good)], b"{}"), Ok(Verified { message_id: None }));
     }
-    let keyed = verify(&with, &[("authorization", "Bearer token-number-one-1"), ("idempotency-key", "\"run-7\"")], b"{}");
+    let keyed =
+        verify(&with, &[("authorization", "Bearer token-number-one-1"), ("idempotency-key", "\"run-7\"")], b"{}");
     assert_eq!(keyed.expect("keyed").message_id.as_deref(), Some("run-7"));
     assert_eq!(verify(&with, &[], b"{}"), Err(Refusal::HeaderMissing("authorization".into())));
     for (bad, code) in [
@@ -128,6 +133,7 @@ fn long_keys_are_hashed_as_hmac_says() {
 
 #[test]
 fn secrets_are_not_printed() {
-    let printed = format!("{:?} {:?}", connector("bearer", &["token-number-one-1"]), connector("standard-webhooks", &[SECRET]));
+    let printed =
+        format!("{:?} {:?}", connector("bearer", &["token-number-one-1"]), connector("standard-webhooks", &[SECRET]));
     assert!(printed.contains("hidden") && !printed.contains("token-number") && !printed.contains("C2FV"), "{printed}");
 }
