@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # The order of the steps matters (cheapest first), so `make -j` must not run them side by side.
 .NOTPARALLEL:
-.PHONY: help build run demo test torture check install fmt licences clippy doc bench instructions measured pg deny clean
+.PHONY: help build run demo test torture fuzz check install fmt licences clippy doc bench instructions measured pg deny clean
 
 # Arguments for the program: make run ARGS='--help'
 ARGS ?=
@@ -25,6 +25,7 @@ demo: ## Run the server on made-up data (ARGS='…' for its options)
 # outgrown, which the build would mend in silence.
 test: install fmt licences clippy doc ## Run everything that must pass, on SQLite and PostgreSQL
 	ci/with-postgres.sh cargo test
+	ci/fuzz.sh 5
 
 # Rounds of the same torture that `make test` has a short form of. A failing epoch prints its seed.
 SECONDS = 600
@@ -33,6 +34,11 @@ torture: ## Kill the server on a failing disk for SECONDS=600 and account for ev
 	HEADWATER_TORTURE_SECONDS=$(SECONDS) HEADWATER_TORTURE_SEED=$(SEED) ci/with-postgres.sh \
 		cargo test --test it torture::every_answered_click -- --nocapture --test-threads=1
 
+# What breaks a target is left in fuzz/artifacts. `make test` has five seconds of each.
+FUZZ_SECONDS = 300
+fuzz: ## Fuzz every parser for FUZZ_SECONDS=300 each
+	ci/fuzz.sh $(FUZZ_SECONDS)
+
 check: fmt clippy doc ## Only formatting, lints and documentation
 
 install:
@@ -40,6 +46,7 @@ install:
 
 fmt:
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 
 licences:
 	@ci/licences.sh

@@ -30,7 +30,7 @@ use headwater::jobs::load_touches::StoreSink;
 use headwater::store::labels::{Author, Similar, create_campaign, create_channel};
 use headwater::store::{Conn, Db, DbOptions, StoreError, links, rollups};
 use headwater::tracking::classify::{ClassificationSettings, Classifier};
-use headwater::tracking::writer::TouchSink;
+use headwater::tracking::writer::RecordSink;
 
 use dice::Dice;
 

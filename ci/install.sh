@@ -24,6 +24,7 @@ find_missing() {
     missing=()
     # SQLite, libpq and OpenSSL are compiled from source.
     need gcc command -v cc
+    need g++ command -v c++ # libFuzzer, ci/fuzz.sh
     need libc6-dev has_c_headers
     need make command -v make
     # `perl` itself is always there on Debian; OpenSSL's Configure needs the modules of the full package.

@@ -15,7 +15,10 @@ allowed=$(sed -n '/^allow = \[$/,/^\]$/s/^ *"\([^"]*\)",\{0,1\}.*/\1/p' deny.tom
 
 metadata=$(mktemp)
 trap 'rm -f "$metadata"' EXIT
-cargo metadata --format-version 1 --locked >"$metadata"
+# The product and its fuzzing, which has a lock file of its own.
+for manifest in Cargo.toml fuzz/Cargo.toml; do
+    cargo metadata --format-version 1 --locked --manifest-path "$manifest"
+done | jq --slurp '{packages: map(.packages[]) | unique_by(.id)}' >"$metadata"
 
 refused=$(jq --raw-output --arg allowed "$allowed" '
     ($allowed | split("\n")) as $list

@@ -1,9 +1,9 @@
 //! The composition root: the only place that builds things, and where start-up and shutdown order live.
 //!
-//! Up: configuration → data directory → database → secret → journal → writer →
-//! link table → listener. Down: not ready → stop accepting and finish requests →
-//! drain the writer → close. What the writer does not manage in its deadline
-//! stays in the journal and is loaded at the next start.
+//! Up: configuration → data directory → database → secret → journals → writers and inbox →
+//! links and endpoints → listener. Down: not ready → stop accepting and finish requests →
+//! drain the writers → stop the inbox → close. What the writers do not manage in their deadline
+//! stays in the journals and is loaded at the next start; what the inbox has not read stays pending.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,19 +26,23 @@ use crate::http::server::{listen, serve_on};
 use crate::http::state::{State, VISITOR_COOKIE_SETTING};
 use crate::http::track::Misses;
 use crate::jobs::edit_links::StoreLinks;
-use crate::jobs::intake;
+use crate::jobs::endpoint_table::EndpointTable;
+use crate::jobs::inbox::Inbox;
+use crate::jobs::intake::IntakeContext;
+use crate::jobs::load_deliveries::DeliverySink;
 use crate::jobs::load_touches::StoreSink;
 use crate::secret::{SecretKey, random_token, wrong_key};
 use crate::store::{Db, DbOptions, StoreError, access, ledger, rollups};
 use crate::tracking::classify::{ClassificationSettings, Classifier};
 use crate::tracking::journal::{Counters, Journal, Options, SyncMode};
 use crate::tracking::link_table::Links;
-use crate::tracking::writer::{self, WriterOptions};
+use crate::tracking::writer::{self, WriterHandle, WriterOptions};
 
 /// How often the link table and settings follow changes made elsewhere (another node, the command line).
 const POLL: Duration = Duration::from_millis(500);
-/// How many polls lie between two looks for deliveries that were stored but not read.
-const POLLS_PER_RESUME: u32 = 20;
+/// Deliveries that are loaded in one transaction, and bytes of theirs beyond which there are fewer.
+const DELIVERIES_AT_ONCE: usize = 500;
+const DELIVERY_BYTES_AT_ONCE: u64 = 16 << 20;
 
 /// Why the server did not start, worded for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -127,10 +131,14 @@ pub fn serve(core: Core, clock: Arc<dyn Clock>, on_start: impl FnOnce(&Started))
     let outcome = actix_web::rt::System::new().block_on(run(state.clone(), deadline, on_start));
     state.is_ready.store(false, Ordering::Relaxed);
     poller.tell();
-    if !state.writer.flush_and_stop(deadline) {
+    // One after the other: together they would wait for the same database.
+    if !state.delivery_writer.flush_and_stop(deadline) || !state.writer.flush_and_stop(deadline) {
         tracing::warn!(
-            "the writer did not finish in time; what is left is in the journal and will be loaded at the next start"
+            "a writer did not finish in time; what is left is in its journal and will be loaded at the next start"
         );
+    }
+    if !state.inbox.stop(deadline) {
+        tracing::warn!("the inbox did not finish in time; what it has not read is read at the next start");
     }
     poller.wait(deadline);
     add_refusals(&state);
@@ -167,6 +175,11 @@ fn build_state(core: Core, clock: Arc<dyn Clock>) -> Result<Data<State>, StartEr
         ..WriterOptions::default()
     };
     let writer = writer::spawn(reader, Box::new(sink), options)?;
+    let context = IntakeContext { secret: secret.clone(), person_namespace: config.intake.person_namespace.clone() };
+    let inbox = Inbox::start(db.clone(), Arc::clone(&clock), context, config.intake.keep_days)?;
+    let (delivery_journal, delivery_writer) = open_deliveries(&config, &db, &clock, &inbox)?;
+    let endpoints = Arc::new(EndpointTable::new(db.clone(), secret.clone(), Arc::clone(&clock)));
+    endpoints.refresh()?;
     let links = Arc::new(Links::new(Box::new(StoreLinks(db.clone())), &config.tracking.click_id_param));
     links.refresh_if_changed().map_err(StoreError::Other)?;
     let (has_user, decision) =
@@ -180,6 +193,11 @@ fn build_state(core: Core, clock: Arc<dyn Clock>) -> Result<Data<State>, StartEr
         journal,
         writer,
         misses: Misses::default(),
+        endpoints,
+        endpoint_misses: Misses::default(),
+        delivery_journal,
+        delivery_writer,
+        inbox,
         metrics: Metrics::default(),
         refusals: Arc::new(Refusals::default()),
         address: OnceLock::new(),
@@ -225,6 +243,33 @@ fn journal_options(config: &Config) -> Options {
     }
 }
 
+/// The journal of deliveries, whose answers always wait for the disk, and what loads it.
+fn open_deliveries(
+    config: &Config,
+    db: &Db,
+    clock: &Arc<dyn Clock>,
+    inbox: &Inbox,
+) -> Result<(Journal, WriterHandle), StartError> {
+    let options = Options {
+        segment_bytes: config.journal.segment_bytes,
+        max_bytes: config.intake.journal_bytes_max,
+        budget_key: "intake.journal_bytes_max",
+        sync: SyncMode::Always,
+        ..Options::new(config.data.dir.join("deliveries"))
+    };
+    let (journal, reader) = Journal::open(options, Arc::clone(clock), Arc::new(Counters::default()))?;
+    let sink = DeliverySink::new(db.clone(), inbox.clone());
+    let options = WriterOptions {
+        what: "deliveries",
+        batch_size: DELIVERIES_AT_ONCE,
+        batch_bytes: DELIVERY_BYTES_AT_ONCE,
+        batch_age: Duration::from_millis(config.journal.batch_age_ms),
+        ..WriterOptions::default()
+    };
+    let writer = writer::spawn(reader, Box::new(sink), options)?;
+    Ok((journal, writer))
+}
+
 /// Waits for Ctrl-C or SIGTERM, and takes readiness back so long before the listener closes that load balancers notice.
 async fn not_ready_on_signal(state: Data<State>) {
     use actix_web::rt::signal::unix::{SignalKind, signal};
@@ -260,7 +305,7 @@ fn make_private_dir(dir: &Path) -> Result<(), Fault> {
     })
 }
 
-/// Follows what other processes change: links, settings, deliveries left unread.
+/// Follows what other processes change: links, endpoints, settings.
 struct Poller {
     is_stopping: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -271,14 +316,11 @@ impl Poller {
         let is_stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&is_stopping);
         let thread = std::thread::Builder::new().name("poller".into()).spawn(move || {
-            let mut polls: u32 = 0;
             while !stop.load(Ordering::Relaxed) {
                 // One poll that panics must not end the following of changes for good.
-                let once = AssertUnwindSafe(|| poll(&state, polls.is_multiple_of(POLLS_PER_RESUME), &stop));
-                if catch_unwind(once).is_err() {
+                if catch_unwind(AssertUnwindSafe(|| poll(&state))).is_err() {
                     tracing::error!("a poll for changes failed badly; the next one goes on");
                 }
-                polls = polls.wrapping_add(1);
                 std::thread::park_timeout(POLL);
             }
         })?;
@@ -305,18 +347,19 @@ impl Poller {
     }
 }
 
-fn poll(state: &State, resumes: bool, is_stopping: &AtomicBool) {
+fn poll(state: &State) {
     if let Err(error) = state.links.refresh_if_changed() {
         tracing::debug!(error = %error, "links cannot be refreshed while the database is away");
+        return;
+    }
+    if let Err(error) = state.endpoints.refresh() {
+        tracing::debug!(error = %error, "endpoints cannot be refreshed while the database is away");
         return;
     }
     if let Ok(decision) = state.db.read_now(|conn| ledger::meta_value(conn, VISITOR_COOKIE_SETTING)) {
         state.decide_cookies(decision.as_deref());
     }
-    if resumes {
-        resume(state, is_stopping);
-        add_refusals(state);
-    }
+    add_refusals(state);
     state.sign_in_limit.retain_recent();
     state.collect_limit.retain_recent();
 }
@@ -324,22 +367,5 @@ fn poll(state: &State, resumes: bool, is_stopping: &AtomicBool) {
 fn add_refusals(state: &State) {
     if let Err(error) = state.refusals.flush(&state.db) {
         tracing::debug!(error = %error, "refused attempts stay counted in memory while the database is away");
-    }
-}
-
-/// Reads deliveries that were stored but not read: each in a transaction of its own, so that one cannot hold up the rest.
-fn resume(state: &State, is_stopping: &AtomicBool) {
-    let left = state.db.read_now(|conn| crate::store::deliveries::pending(conn, 1_000)).unwrap_or_default();
-    for id in left {
-        if is_stopping.load(Ordering::Relaxed) {
-            return;
-        }
-        match intake::read_or_set_aside(&state.db, &state.intake(), id, state.clock.now()) {
-            Ok(_) => tracing::info!(delivery.id = %id, "a delivery that was stored but not read has been read"),
-            Err(error) => {
-                tracing::warn!(error = %error, "deliveries cannot be read now; the next poll tries again");
-                return;
-            }
-        }
     }
 }

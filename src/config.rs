@@ -175,6 +175,10 @@ pub struct Intake {
     pub body_bytes_max: usize,
     /// Namespace of bare contact ids.
     pub person_namespace: String,
+    /// Size of the deliveries' journal.
+    pub journal_bytes_max: u64,
+    /// How long bodies are kept.
+    pub keep_days: i64,
 }
 
 /// Defaults of reports.
@@ -285,6 +289,12 @@ impl Config {
         }
         if self.journal.batch_rows == 0 || self.database.connections == 0 {
             return fault("journal.batch_rows", "batch_rows and database.connections need 1 at least");
+        }
+        if !(1..=36_500).contains(&self.intake.keep_days) {
+            return fault(
+                "intake.keep_days",
+                "keep bodies for 1 to 36500 days: a delivery that was just accepted must be read first",
+            );
         }
         if !self.tracking.fallback_url.is_empty() {
             crate::domain::destination::Destination::parse(&self.tracking.fallback_url, param)

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use headwater::domain::channel::{CampaignCodes, CampaignLabels, ChannelCodes, ChannelLabels};
+use headwater::domain::allocation::Allocation;
 use headwater::domain::cost::{CostDraft, CostKind};
 use headwater::domain::ids::{CampaignId, ChannelId, LinkId, TouchId, VisitorId, uuid_v7};
 use headwater::domain::link::LinkLabels;
@@ -20,7 +21,7 @@ use headwater::store::labels::{Author, Similar, create_campaign, create_channel}
 use headwater::store::stage_events::{self, Teller};
 use headwater::store::{Conn, Db, StoreError, costs, ledger, links, rollups};
 use headwater::tracking::classify::{ClassificationSettings, Classifier};
-use headwater::tracking::writer::TouchSink;
+use headwater::tracking::writer::RecordSink;
 
 use super::Outcome;
 use super::dice::Dice;
@@ -267,6 +268,9 @@ fn add_costs(conn: &mut Conn, author: &Author) -> Result<(), StoreError> {
                 amount: Money { minor: 1_000 + up_to(&mut dice, 50_000), currency: "EUR".parse()? },
                 source: Source::parse("ads")?,
                 document: None,
+                allocation: Allocation::Keep,
+                note: None,
+                labour: None,
             });
         }
     }

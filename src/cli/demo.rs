@@ -9,7 +9,10 @@ use crate::http::state::VISITOR_COOKIE_SETTING;
 use crate::imports::decode::Sheet;
 use crate::imports::mapping::ImportMapping;
 use crate::jobs::edit_links::{self, LinkDraft};
+use crate::jobs::edit_rates;
+use crate::jobs::edit_schedules::{self, ScheduleInput};
 use crate::jobs::import::{Import, OnBadRows};
+use crate::jobs::workers::{self, HourlyRateInput};
 use crate::secret::random_token;
 use crate::store::labels::{self, Author, Similar};
 use crate::store::{Conn, StoreError, access, ledger};
@@ -20,6 +23,11 @@ const CRM: (&str, &str) =
     (include_str!("../../examples/demo/social_crm.csv"), include_str!("../../examples/demo/crm.toml"));
 const SPEND: (&str, &str) =
     (include_str!("../../examples/demo/social_spend.csv"), include_str!("../../examples/demo/spend.toml"));
+const US_ADS: (&str, &str) =
+    (include_str!("../../examples/demo/us_ads.csv"), include_str!("../../examples/demo/us_ads.toml"));
+const HOURS: (&str, &str) =
+    (include_str!("../../examples/demo/hours.csv"), include_str!("../../examples/demo/hours.toml"));
+const RATES: &[u8] = include_bytes!("../../examples/demo/eurofxref-sample.csv");
 const USER: &str = "demo@example.com";
 
 /// Channels of the data set: code, `utm_source`, `utm_medium`, name, campaign of its link.
@@ -64,8 +72,9 @@ pub(super) fn run(context: Context) -> Result<(), CliError> {
 fn fill(core: &Core, author: &Author) -> Result<(), CliError> {
     let param = core.config.tracking.click_id_param.clone();
     core.db.write_now(|conn| make_links(conn, &param, author))?;
+    core.db.write_now(|conn| add_money(conn, author))?;
     for ((data, mapping), label) in
-        [(TOUCHES, "social_touches.csv"), (CRM, "social_crm.csv"), (SPEND, "social_spend.csv")]
+        [(TOUCHES, "social_touches.csv"), (CRM, "social_crm.csv"), (US_ADS, "us_ads.csv"), (HOURS, "hours.csv"), (SPEND, "social_spend.csv")]
     {
         let mapping = ImportMapping::parse(mapping)?;
         let sheet = Sheet::read(data.as_bytes())?;
@@ -125,6 +134,42 @@ fn make_links(conn: &mut Conn, param: &str, author: &Author) -> Result<(), Store
         edit_links::create(conn, &draft, param, author)?;
     }
     ledger::set_meta_value(conn, VISITOR_COOKIE_SETTING, "on")
+}
+
+/// A tool, an agency's fee and an hourly rate from September on, and rates of its days: behind the months whose results
+/// are published, so that those stay what they are.
+fn add_money(conn: &mut Conn, author: &Author) -> Result<(), StoreError> {
+    if !edit_schedules::list(conn)?.is_empty() {
+        return Ok(());
+    }
+    edit_rates::import_ecb(conn, RATES, "eurofxref-sample.csv", author)?;
+    let schedule = |name: &str, kind: &str, last_day: &str, (amount, currency): (&str, &str), allocation: &str| ScheduleInput {
+        name: name.into(),
+        kind: kind.into(),
+        first_day: "2025-09-01".into(),
+        last_day: Some(last_day.into()),
+        amount: amount.into(),
+        currency: currency.into(),
+        allocation: Some(allocation.into()),
+        ..ScheduleInput::default()
+    };
+    let weights = "weights:linkedin=2,facebook=1,instagram=1";
+    let monthly = [
+        // There are no rates behind September.
+        schedule("Scheduling tool", "tools", "2025-09-30", ("49.00", "USD"), "clicks"),
+        schedule("Agency, social media", "agency", "2025-11-30", ("900.00", "EUR"), weights),
+    ];
+    for input in &monthly {
+        edit_schedules::create(conn, input, author)?;
+    }
+    let hourly = HourlyRateInput {
+        team: Some("Social team".into()),
+        effective_from: "2025-01-01".into(),
+        rate: "62.50".into(),
+        currency: "EUR".into(),
+        ..HourlyRateInput::default()
+    };
+    workers::add_rate(conn, &hourly, author).map(drop)
 }
 
 /// One demo user, with a new password at each start.

@@ -4,6 +4,7 @@
 //! can be run at any time, beside a server that works, hangs or cannot start. Nothing that it prints tells of a visitor.
 
 mod database;
+mod deliveries;
 mod files;
 mod journal;
 mod server;
@@ -86,6 +87,7 @@ fn look(config: &Config, clock: &dyn Clock, findings: &mut Findings) {
         return;
     }
     let journal = journal::look(config, clock, findings);
+    deliveries::look(config, clock, findings);
     let database = database::look(config, clock, findings);
     server::look(config, journal.as_ref(), database, findings);
 }

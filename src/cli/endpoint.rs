@@ -18,7 +18,7 @@ use crate::jobs::edit_endpoints::{self, EndpointDraft};
 use crate::jobs::intake::IntakeContext;
 use crate::jobs::test_event;
 use crate::secret::{SecretKey, random_token};
-use crate::store::deliveries::{self, Verdict};
+use crate::store::deliveries;
 use crate::store::endpoint_traffic;
 use crate::store::endpoints::{self, Endpoint};
 
@@ -82,8 +82,6 @@ pub(super) enum EndpointCommand {
         /// JSON file that says where the fields are
         mapping: PathBuf,
     },
-    /// Read every quarantined delivery again, as after a mapping change
-    Replay,
     /// Take an endpoint out of use
     Archive {
         /// The endpoint's id, such as `end_1`
@@ -143,7 +141,7 @@ pub(super) fn run(context: &Context, command: EndpointCommand) -> Result<(), Cli
                 return Err(CliError::Message(format!("the test was refused with {status}: {text}")));
             }
             let found = core.db.read_now(|conn| deliveries::by_message(conn, id, &test_event::message_id(&test)))?;
-            let items = found.map_or(Ok(Vec::new()), |d| core.db.read_now(|conn| deliveries::items(conn, d)))?;
+            let items = found.map_or(Ok(Vec::new()), |d| core.db.read_now(|conn| deliveries::items(conn, &[d])))?;
             let words: Vec<String> = items.iter().filter_map(|i| i.detail.clone()).collect();
             context.print(&json!({ "status": status, "test": test, "items": words }), || {
                 if words.is_empty() { format!("accepted with {status}; the inbox shows it in a moment") } else { words.join("\n") }
@@ -194,15 +192,7 @@ pub(super) fn run(context: &Context, command: EndpointCommand) -> Result<(), Cli
             let (id, text): (EndpointId, String) = (id.parse()?, std::fs::read_to_string(mapping)?);
             core.db.write_now(|conn| edit_endpoints::set_mapping(conn, id, &text))?;
             context.print(&json!({ "id": id }), || {
-                format!("{id} has a new mapping; `headwater endpoint replay` reads what is quarantined again")
-            });
-        }
-        EndpointCommand::Replay => {
-            let items = core.db.write_now(|conn| edit_endpoints::replay_quarantined(conn, &intake, now))?;
-            let stored = items.iter().filter(|i| i.verdict == Verdict::Stored).count();
-            let left = items.iter().filter(|i| i.verdict == Verdict::Quarantined).count();
-            context.print(&json!({ "stored": stored, "quarantined": left }), || {
-                format!("{stored} stored, {left} still quarantined")
+                format!("{id} has a new mapping; `headwater inbox replay --endpoint {id} --status quarantined` reads again what did not fit")
             });
         }
         EndpointCommand::Archive { id } => {

@@ -8,11 +8,14 @@ mod demo;
 mod doctor;
 mod endpoint;
 mod import;
+mod inbox;
 mod key;
 mod link;
 mod matching;
+mod rates;
 mod reclassify;
 mod report;
+mod schedule;
 mod serve;
 mod settings;
 mod user;
@@ -87,11 +90,17 @@ enum Command {
     /// Receivers of webhooks
     #[command(subcommand)]
     Endpoint(endpoint::EndpointCommand),
+    /// The inbox: what came in, what became of it, and reading it again
+    #[command(subcommand)]
+    Inbox(inbox::Inbox),
     /// Import history from CSV files
     Import(import::ImportCommand),
     /// Costs: what was spent
     #[command(subcommand)]
     Cost(cost::Cost),
+    /// Exchange rates, by which reports convert
+    #[command(subcommand)]
+    Rates(rates::RatesCommand),
     /// Batches: imports and calls that added facts, and can be undone
     #[command(subcommand)]
     Batch(batch::Batch),
@@ -217,8 +226,10 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Campaign(command) => channel::run_campaign(&context, command),
         Command::Link(command) => link::run(&context, command),
         Command::Endpoint(command) => endpoint::run(&context, command),
+        Command::Inbox(command) => inbox::run(&context, command),
         Command::Import(command) => import::run(&context, &command),
         Command::Cost(command) => cost::run(&context, command),
+        Command::Rates(command) => rates::run(&context, command),
         Command::Batch(command) => batch::run(&context, command),
         Command::Unmatched(asked) => matching::list_unmatched(&context, asked),
         Command::Match(command) => matching::run(&context, command),

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::allocation::Allocation;
 use super::attribution::credit::allocate;
+use super::fault::Fault;
 use super::ids::{CampaignId, ChannelId, CostEntryId, LinkId, PostId};
+use super::labour::Labour;
 use super::money::Money;
 use super::named_enum::named_enum;
 use super::stage::Source;
@@ -67,6 +70,12 @@ pub struct CostDraft {
     pub source: Source,
     /// Invoice number.
     pub document: Option<String>,
+    /// How channels share it, where it names none.
+    pub allocation: Allocation,
+    /// What it was for, in somebody's words.
+    pub note: Option<String>,
+    /// What its amount was computed from, of hours.
+    pub labour: Option<Labour>,
 }
 
 /// A stored cost entry.
@@ -79,6 +88,18 @@ pub struct CostEntry {
 }
 
 impl CostDraft {
+    /// Checks what single fields cannot.
+    ///
+    /// # Errors
+    /// A fault of an allocation rule for a cost that names its channel, directly or by a link.
+    pub fn check(&self) -> Result<(), Fault> {
+        if self.allocation.is_keep() || (self.channel.is_none() && self.link.is_none()) {
+            return Ok(());
+        }
+        let detail = "the cost names where it was spent, so there is nothing to share; leave out the rule, or the channel and the link";
+        Err(Fault::new("allocation", "allocation-needless", detail))
+    }
+
     /// The amount's parts on each of its days: largest remainder, so that they sum to it exactly.
     pub fn by_day(&self) -> impl Iterator<Item = (Day, i64)> + use<> {
         let count = usize::try_from(self.days.len()).unwrap_or(0);
@@ -102,6 +123,9 @@ mod tests {
             amount: Money { minor: -501_362, currency: "EUR".parse().expect("EUR") },
             source: Source::parse("ads").expect("source"),
             document: None,
+            allocation: Allocation::Keep,
+            note: None,
+            labour: None,
         };
         let parts: Vec<_> = cost.by_day().collect();
         assert_eq!(parts.len(), 31);

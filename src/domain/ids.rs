@@ -170,6 +170,9 @@ event_id!(
 event_id!(
     /// A match: who is who, as somebody said it and no event did.
     MatchId, "mch_");
+event_id!(
+    /// A cost that comes back every month.
+    ScheduleId, "sch_");
 
 /// Declares an `i64` key of a reference table with its wire prefix.
 macro_rules! table_id {

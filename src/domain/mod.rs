@@ -5,21 +5,26 @@
 //! Every other ring may use this one; it uses none of them
 //! (`tests/rules.rs` enforces it).
 
+pub mod allocation;
 pub mod attribution;
 pub mod calendar;
 pub mod channel;
 pub mod client;
 pub mod cost;
+pub mod delivery;
 pub mod destination;
 pub mod fault;
 pub mod health;
+pub mod fx;
 pub mod ids;
 pub mod intake;
+pub mod labour;
 pub mod link;
 pub mod matching;
 pub mod money;
 pub(crate) mod named_enum;
 pub mod person;
+pub mod schedule;
 pub mod slug;
 pub mod stage;
 pub mod statistics;

@@ -26,6 +26,11 @@ impl Ord for Currency {
 }
 
 impl Currency {
+    /// The euro, which the European Central Bank prices all others against.
+    pub const fn euro() -> Self {
+        Self(iso_currency::Currency::EUR)
+    }
+
     /// The three-letter code.
     pub fn code(self) -> &'static str {
         self.0.code()

@@ -10,7 +10,7 @@ use crate::reports::cost_per_lead::{
 };
 
 /// Version of the meaning of figures; it grows when the same facts would print other bytes.
-pub const ENGINE_VERSION: u32 = 2;
+pub const ENGINE_VERSION: u32 = 3;
 
 /// Writes a cost-per-lead report with everything it depends on.
 pub fn report(report: &Report) -> Value {
@@ -122,7 +122,7 @@ fn changed(changed: &Changed) -> Value {
         "p_adjusted": nine(changed.p_adjusted),
         "verdict": if changed.is_signal { "signal" } else { "noise" },
         "approximate": changed.is_approximate,
-        "noise_floor": changed.floor.as_ref().map(|f| json!({ "down": f.down, "up": f.up })),
+        "noise_floor": changed.floor.as_ref().map(|f| json!({ "down_micro": f.down_micro, "up_micro": f.up_micro })),
     })
 }
 

@@ -101,9 +101,17 @@ fn value(cell: &SheetCell) -> Value {
             ratio.clone().map_or(Value::Null, Into::into)
         }
         SheetCell::Share(share) => share.map_or(Value::Null, |s| format!("{s:.9}").into()),
+        SheetCell::Estimate(estimate) => decimals(*estimate, 9).into(),
         SheetCell::Time(at) => at.to_string().into(),
         SheetCell::Day(day) => day.to_string().into(),
     }
+}
+
+/// An estimate as a decimal; one that rounds to nothing has no sign.
+fn decimals(estimate: f64, places: usize) -> String {
+    let text = format!("{estimate:.places$}");
+    let is_zero = text.chars().all(|c| matches!(c, '-' | '0' | '.'));
+    if is_zero { text.replace('-', "") } else { text }
 }
 
 /// A cell as CSV has it.
@@ -136,6 +144,7 @@ pub fn display(cell: &SheetCell, currency: Currency) -> String {
         SheetCell::Share(Some(share)) => {
             format!("{} %", decimal(rounded(scaled(&format!("{share:.9}")), 1_000_000), 1))
         }
+        SheetCell::Estimate(estimate) => grouped(&decimals(*estimate, 6)),
         SheetCell::Span(ms) => format!("{} d", decimal(rounded(i128::from(*ms) * 10, DAY_MS.into()), 1)),
         SheetCell::Time(at) => at.to_string().replace('T', " ").trim_end_matches('Z').to_owned() + " UTC",
         SheetCell::Day(day) => day.to_string(),

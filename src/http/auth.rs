@@ -44,8 +44,10 @@ named_enum!(
         CostsWrite = "costs:write",
         /// Read reports, journeys and lists.
         ReportsRead = "reports:read",
-        /// Configure endpoints, see and replay deliveries.
+        /// Configure endpoints, list and replay deliveries.
         EndpointsWrite = "endpoints:write",
+        /// Read deliveries with their headers and bodies, which hold personal data.
+        DeliveriesRead = "deliveries:read",
         /// Read /metrics from elsewhere than this machine.
         MetricsRead = "metrics:read",
     }
@@ -143,6 +145,9 @@ permission!(
 permission!(
     /// Configure endpoints and work the inbox.
     EndpointsWrite = EndpointsWrite);
+permission!(
+    /// See the inbox.
+    InboxRead = EndpointsWrite | DeliveriesRead);
 
 /// A caller of the API who may do `P`, and what they sent.
 ///

@@ -7,10 +7,11 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::auth::{self, Scope};
-use super::metrics::JournalSpace;
+use super::metrics::{JournalSpace, Shown};
 use super::problem::Problem;
 use super::state::State;
 use crate::store::deliveries;
+use crate::tracking::journal::Journal;
 
 /// How long health and metrics wait for the database: they are asked most when it is away, by probes that wait for
 /// few seconds, while `database.wait_ms` is made for people.
@@ -40,11 +41,17 @@ pub(super) async fn metrics(request: HttpRequest, state: Data<State>) -> Result<
     }
     // Metrics must not fail because the database is away: that is when they are read.
     let items = match tokio::time::timeout(DATABASE_PATIENCE, state.db.read(deliveries::counts)).await {
-        Ok(Ok(items)) => items,
-        Ok(Err(_)) | Err(_) => Vec::new(),
+        Ok(Ok(items)) => Some(items),
+        Ok(Err(_)) | Err(_) => None,
     };
-    let space = JournalSpace { used: state.journal.disk_bytes(), budget: state.config.journal.max_bytes };
-    let text = state.metrics.render(&state.journal.counters().values(), space, &items);
+    let space = |journal: &Journal| JournalSpace { used: journal.disk_bytes(), budget: journal.budget_bytes() };
+    let text = state.metrics.render(Shown {
+        touches: &state.journal.counters().values(),
+        space: space(&state.journal),
+        deliveries: &state.delivery_journal.counters().values(),
+        delivery_space: space(&state.delivery_journal),
+        items: items.as_deref(),
+    });
     Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
 }
 

@@ -1,5 +1,10 @@
-//! `POST /hooks/{token}`: verified, stored raw, read, answered.
+//! `POST /hooks/{token}`: verified, journaled, answered. No database is asked on the way.
+//!
+//! The answers: 2xx when the delivery is on the disk; 401 without a valid proof, also of an archived endpoint, since
+//! vendors take 404 and 410 as a wish to be left alone; 413 for a body that is too large; 503 with `Retry-After` where it
+//! could be kept nowhere, or where nobody can tell now whether there is such an endpoint.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -10,17 +15,31 @@ use serde_json::json;
 use super::metrics::Metrics;
 use super::problem::{Problem, ProblemKind};
 use super::state::State;
-use crate::connectors::request::{Request, TARGET};
+use crate::connectors::Connector;
+use crate::connectors::request::{Reply, Request, TARGET};
+use crate::domain::delivery::{Delivery, RequestHead, Sealed};
 use crate::domain::ids::DeliveryId;
 use crate::domain::intake::TEST_HEADER;
 use crate::domain::stage::Source;
-use crate::jobs::{connectors, intake, test_event};
-use crate::store::StoreError;
-use crate::store::deliveries::{self, Delivery, Item, Verdict};
-use crate::store::endpoints::{self, Endpoint};
+use crate::jobs::endpoint_table::HeldEndpoint;
+use crate::jobs::test_event;
+use crate::store::endpoints::Endpoint;
+use crate::store::{deliveries, fact_id};
+use crate::tracking::journal::{AppendError, Frames};
 
 /// How long a sender may take over its body.
 const BODY_DEADLINE: Duration = Duration::from_secs(15);
+/// Headers that are not kept, whatever a preset reads: the address of a client belongs to whoever has it (invariant 8).
+const HEADERS_NOT_KEPT: &[&str] = &[
+    "forwarded",
+    "x-forwarded-for",
+    "x-real-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+];
 
 /// Receives a webhook.
 pub(super) async fn receive(
@@ -29,44 +48,41 @@ pub(super) async fn receive(
     state: Data<State>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let token = path.into_inner();
-    let endpoint = state.db.read(move |conn| endpoints::by_token(conn, &token)).await?.ok_or_else(|| {
-        Problem::new(ProblemKind::NotFound, "no endpoint has this address; compare it with the endpoint's page")
-    })?;
+    let held = find(&state, &path.into_inner()).await?;
+    let connector = connector(&held)?;
     let body = read_body(payload, state.config.intake.body_bytes_max).await?;
-    let message_id = verify(&request, &endpoint, &state, &body)?;
-    let id = DeliveryId::new(state.clock.now(), rand::random());
-    let mark = request.headers().get(TEST_HEADER).map(|mark| test_event::message_id(mark.to_str().unwrap_or_default()));
+    let (headers, url) = (headers_of(&request), signed_url(&request, &held.endpoint, &state));
+    let (method, received_at) = (request.method().as_str(), state.clock.now());
+    let told = Request { method, url: &url, headers: &headers, body: &body, received_at };
+    let message_id = verify(&told, &held, connector, &state)?;
+    let mark = request.headers().get(TEST_HEADER).map(|m| test_event::message_id(m.to_str().unwrap_or_default()));
     let message_id = mark.or(message_id);
-    let delivery = Delivery {
-        id,
-        endpoint: Some(endpoint.id),
-        received_at: state.clock.now(),
-        message_id,
-        sealed_body: state.secret.seal(&body)?,
-        source: Source::endpoint(endpoint.id).as_str().to_owned(),
-    };
-    let items = store_and_read(&state, delivery, 1).await?;
-    Ok(HttpResponse::Ok().json(answer(id, items.first())))
+    let delivery = delivery(&told, &held, connector, &state, message_id)?;
+    let id = delivery.id;
+    keep(&state, delivery).await?;
+    Metrics::count(&state.metrics.deliveries_accepted);
+    Ok(answer(connector.reply(), Some(id)))
 }
 
-/// Stores a delivery in one transaction and reads it in a second. Once the first is committed the sender is told yes,
-/// whatever happens to the second: what it leaves pending is read later.
-pub(super) async fn store_and_read(state: &State, delivery: Delivery, items: i64) -> Result<Vec<Item>, StoreError> {
-    let id = delivery.id;
-    state.db.write(move |conn| deliveries::insert(conn, &delivery, items)).await?;
-    let (context, now) = (state.intake(), state.clock.now());
-    match state.db.write(move |conn| intake::read_delivery(conn, &context, id, now)).await {
-        Err(error) if error.is_passing() => {
-            tracing::warn!(delivery.id = %id, error = %error, "a delivery is stored and will be read later");
-            Ok((0..items).map(|item| Item::pending(id, item)).collect())
-        }
-        Err(error) => {
-            tracing::warn!(delivery.id = %id, error = %error, "a delivery is set aside");
-            state.db.write(move |conn| intake::set_aside(conn, id)).await
-        }
-        Ok(read) => Ok(read),
+/// The endpoint of a token, from memory; one that is not held costs a bounded look at the database.
+async fn find(state: &State, token: &str) -> Result<Arc<HeldEndpoint>, Problem> {
+    if let Some(held) = state.endpoints.find(token) {
+        return Ok(held);
     }
+    let now = state.clock.now();
+    if !state.endpoint_misses.is_unknown(token, now) {
+        let endpoints = Arc::clone(&state.endpoints);
+        let has_looked = state.endpoint_misses.look(move || endpoints.refresh().is_ok()).await;
+        if let Some(held) = state.endpoints.find(token) {
+            return Ok(held);
+        }
+        if !has_looked {
+            Metrics::count(&state.metrics.deliveries_unavailable);
+            return Err(Problem::unavailable("nobody can tell now whether there is such an endpoint; send it again"));
+        }
+        state.endpoint_misses.remember(token, now);
+    }
+    Err(Problem::new(ProblemKind::NotFound, "no endpoint has this address; compare it with the endpoint's page"))
 }
 
 /// Reads a body of bounded size in bounded time.
@@ -82,19 +98,13 @@ pub(super) async fn read_body(payload: Payload, limit: usize) -> Result<Bytes, P
     }
 }
 
-fn answer(id: DeliveryId, item: Option<&Item>) -> serde_json::Value {
-    let verdict = item.map_or(Verdict::Pending, |i| i.verdict);
-    json!({
-        "delivery": id,
-        "status": verdict,
-        "duplicate": verdict == Verdict::Duplicate,
-        "event": item.and_then(|i| i.stage_event),
-        "code": item.and_then(|i| i.code.clone()),
-        "detail": item.and_then(|i| i.detail.clone()),
-    })
-}
-
-fn verify(request: &HttpRequest, endpoint: &Endpoint, state: &State, body: &[u8]) -> Result<Option<String>, Problem> {
+fn verify(
+    request: &Request<'_>,
+    held: &HeldEndpoint,
+    connector: &Connector,
+    state: &State,
+) -> Result<Option<String>, Problem> {
+    let endpoint = &held.endpoint;
     let refuse = |why: String| {
         Metrics::count(&state.metrics.deliveries_refused);
         Problem::new(ProblemKind::Unauthenticated, why)
@@ -102,11 +112,7 @@ fn verify(request: &HttpRequest, endpoint: &Endpoint, state: &State, body: &[u8]
     if endpoint.archived_at.is_some() {
         return Err(refuse("this endpoint is archived and accepts nothing".into()));
     }
-    let connector = connectors::of(endpoint, &state.secret, state.clock.now())?;
-    let (headers, url) = (headers_of(request), signed_url(request, endpoint, state));
-    let now = state.clock.now();
-    let told = Request { method: request.method().as_str(), url: &url, headers: &headers, body, received_at: now };
-    match connector.verify(&told) {
+    match connector.verify(request) {
         Ok(verified) => Ok(verified.message_id),
         Err(refusal) => {
             tracing::info!(endpoint.id = %endpoint.id, reason = refusal.code(), "a webhook was refused");
@@ -118,27 +124,119 @@ fn verify(request: &HttpRequest, endpoint: &Endpoint, state: &State, body: &[u8]
 
 /// Answers a vendor that asks by GET whether an address is meant.
 pub(super) async fn handshake(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Problem> {
-    let token = request.match_info().get("token").unwrap_or_default().to_owned();
-    let endpoint = state.db.read(move |conn| endpoints::by_token(conn, &token)).await?;
-    let not_found =
-        || Problem::new(ProblemKind::NotFound, "no endpoint has this address, or it asks for nothing by GET");
-    let endpoint = endpoint.filter(|e| e.archived_at.is_none()).ok_or_else(not_found)?;
-    let connector = connectors::of(&endpoint, &state.secret, state.clock.now())?;
-    let (headers, url) = (headers_of(&request), signed_url(&request, &endpoint, &state));
+    let held = find(&state, request.match_info().query("token")).await?;
+    if held.endpoint.archived_at.is_some() {
+        return Err(Problem::new(ProblemKind::Forbidden, "this endpoint is archived"));
+    }
+    let connector = connector(&held)?;
+    let (headers, url) = (headers_of(&request), signed_url(&request, &held.endpoint, &state));
     let told = Request { method: "GET", url: &url, headers: &headers, body: b"", received_at: state.clock.now() };
     match connector.handshake(&told) {
-        Ok(Some(reply)) => {
-            let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
-            Ok(HttpResponse::build(status).content_type(reply.content_type).body(reply.body.unwrap_or_default()))
+        Ok(Some(reply)) => Ok(answer(reply, None)),
+        Ok(None) => {
+            Err(Problem::new(ProblemKind::NotFound, "no endpoint has this address, or it asks for nothing by GET"))
         }
-        Ok(None) => Err(not_found()),
         Err(refusal) => {
             Metrics::count(&state.metrics.deliveries_refused);
-            tracing::info!(endpoint.id = %endpoint.id, reason = refusal.code(), "a handshake was refused");
+            tracing::info!(endpoint.id = %held.endpoint.id, reason = refusal.code(), "a handshake was refused");
             // 403 is what Meta documents for a wrong verify token.
             Err(Problem::new(ProblemKind::Forbidden, format!("{} ({})", refusal, refusal.code())))
         }
     }
+}
+
+/// What a preset answers; where it prescribes nothing, our own words about the delivery.
+fn answer(reply: Reply, accepted: Option<DeliveryId>) -> HttpResponse {
+    let mut response = HttpResponse::build(StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK));
+    match (reply.body, accepted) {
+        (None, Some(id)) => response.json(json!({ "delivery": id, "status": "accepted" })),
+        (body, _) => response.content_type(reply.content_type).body(body.unwrap_or_default()),
+    }
+}
+
+fn connector(held: &HeldEndpoint) -> Result<&Connector, Problem> {
+    let broken = "the endpoint's preset, mapping or secret cannot be read; make the endpoint anew";
+    held.connector.as_ref().ok_or_else(|| Problem::new(ProblemKind::Internal, broken))
+}
+
+/// What is kept of a request.
+fn delivery(
+    request: &Request<'_>,
+    held: &HeldEndpoint,
+    connector: &Connector,
+    state: &State,
+    message_id: Option<String>,
+) -> Result<Delivery, Problem> {
+    let body = connector.kept_body(request.body);
+    let mut headers = connector.kept_headers(request.headers);
+    headers.retain(|(name, _)| name != TARGET && !HEADERS_NOT_KEPT.contains(&name.as_str()));
+    let target = request.header(TARGET).unwrap_or_default().to_owned();
+    let head = RequestHead { target, headers };
+    Ok(Delivery {
+        id: DeliveryId(fact_id(request.received_at)),
+        endpoint: Some(held.endpoint.id),
+        source: Source::endpoint(held.endpoint.id).as_str().to_owned(),
+        received_at: request.received_at,
+        message_id,
+        method: request.method.to_owned(),
+        content_type: request.header("content-type").map(str::to_owned),
+        bytes: body.len() as u64,
+        sealed_head: state.intake().seal_head(&head)?,
+        sealed_body: Sealed(state.secret.seal(&body)?),
+    })
+}
+
+/// Returns when the delivery is where neither the end of the process nor a power cut takes it: in the journal, or, where
+/// that cannot be written, in the database.
+async fn keep(state: &State, delivery: Delivery) -> Result<(), Problem> {
+    let Err(why) = journal(state, &delivery).await else { return Ok(()) };
+    let id = delivery.id;
+    match state.db.write(move |conn| deliveries::insert(conn, &[delivery], 1)).await {
+        Ok(_) => {
+            tracing::warn!(delivery.id = %id, error = why, "a delivery was stored without the journal");
+            Metrics::count(&state.metrics.deliveries_stored_directly);
+            state.inbox.wake();
+            Ok(())
+        }
+        Err(error) => {
+            tracing::error!(error = %error, journal = why, "a delivery could be kept nowhere");
+            Metrics::count(&state.metrics.deliveries_unavailable);
+            Err(Problem::unavailable("neither the journal nor the database could keep it; send it again"))
+        }
+    }
+}
+
+/// Counts a delivery whose sender goes away while it is waiting for the disk: it is kept, and nobody was told.
+struct Unanswered<'a>(Option<&'a Metrics>);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(metrics) = self.0 {
+            Metrics::count(&metrics.deliveries_unanswered);
+        }
+    }
+}
+
+/// Appends a delivery and waits for the disk.
+async fn journal(state: &State, delivery: &Delivery) -> Result<(), String> {
+    let mut frames = Frames::default();
+    let appended = match frames.push(delivery) {
+        Ok(()) => state.delivery_journal.append_frames(&mut frames),
+        Err(why) => {
+            state.delivery_journal.count_unrecorded(1);
+            Err(why)
+        }
+    };
+    let position = appended.map_err(|why: AppendError| why.to_string())?;
+    state.delivery_writer.wake();
+    let mut unanswered = Unanswered(Some(&state.metrics));
+    std::future::poll_fn(|context| state.delivery_journal.poll_durable(position, context)).await;
+    unanswered.0 = None;
+    if state.delivery_journal.is_on_disk(position) {
+        return Ok(());
+    }
+    Metrics::count(&state.metrics.deliveries_unsynced);
+    Err("the disk refused to sync the journal".into())
 }
 
 /// Receives a webhook whose sender puts words behind the address, such as `/v1/track`.

@@ -30,6 +30,16 @@ pub struct Metrics {
     pub forms_submitted: AtomicU64,
     /// Webhooks with a wrong or missing proof.
     pub deliveries_refused: AtomicU64,
+    /// Webhooks answered with success.
+    pub deliveries_accepted: AtomicU64,
+    /// Of them, those that the journal could not keep, so that they were stored in the database first.
+    pub deliveries_stored_directly: AtomicU64,
+    /// Webhooks in the journal whose sync failed, so that they were not answered for its sake.
+    pub deliveries_unsynced: AtomicU64,
+    /// Webhooks in the journal whose senders did not wait for the answer.
+    pub deliveries_unanswered: AtomicU64,
+    /// Webhooks answered 503: their senders try again.
+    pub deliveries_unavailable: AtomicU64,
 }
 
 /// The journal's segments on disk, in bytes.
@@ -41,21 +51,45 @@ pub struct JournalSpace {
     pub budget: u64,
 }
 
+/// What a scrape shows of what others count.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// The journal of touches.
+    pub touches: &'a CounterValues,
+    /// Its files.
+    pub space: JournalSpace,
+    /// The journal of deliveries.
+    pub deliveries: &'a CounterValues,
+    /// Its files.
+    pub delivery_space: JournalSpace,
+    /// Verdicts on items of deliveries; nothing while the database is away.
+    pub items: Option<&'a [(Verdict, i64)]>,
+}
+
 impl Metrics {
     /// Adds one to a counter.
     pub fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The exposition text. `journal` was read before this call (see the order of reading). `items` are the verdicts on
-    /// deliveries, absent while the database is away.
-    pub fn render(&self, journal: &CounterValues, space: JournalSpace, items: &[(Verdict, i64)]) -> String {
+    /// The exposition text. The journals were read before this call (see the order of reading).
+    pub fn render(&self, shown: Shown<'_>) -> String {
         let mut registry = Registry::with_prefix("headwater");
-        let mut counter = |name: &str, help: &str, value: u64| {
-            let metric: Counter = Counter::default();
-            metric.inc_by(value);
-            registry.register(name, help, metric);
-        };
+        self.touches(&mut registry, shown.touches, shown.space);
+        self.deliveries(&mut registry, shown.deliveries, shown.delivery_space);
+        for verdict in shown.items.map_or(&[][..], |_| Verdict::ALL) {
+            let count = shown.items.unwrap_or_default().iter().find(|(v, _)| v == verdict).map_or(0, |(_, n)| *n);
+            let name = format!("delivery_items_{}", verdict.as_str().replace('-', "_"));
+            gauge(&mut registry, &name, "Items of deliveries with this verdict", count);
+        }
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _written = encode(&mut text, &registry);
+        text
+    }
+
+    fn touches(&self, registry: &mut Registry, journal: &CounterValues, space: JournalSpace) {
+        let mut counter = |name: &str, help: &str, value: u64| counter(registry, name, help, value);
         let own = |c: &AtomicU64| c.load(Ordering::Relaxed);
         counter(
             "touches_answered",
@@ -85,34 +119,84 @@ impl Metrics {
             "Forms that hw.js saw submitted, to compare with the leads that came in",
             own(&self.forms_submitted),
         );
-        counter("deliveries_refused", "Webhooks with a wrong or missing proof", own(&self.deliveries_refused));
         counter("journal_torn", "Segments of an earlier process that end inside a record", journal.torn);
-        let mut gauge = |name: &str, help: &str, value: i64| {
-            let metric: Gauge = Gauge::default();
-            metric.set(value);
-            registry.register(name, help, metric);
+        let mut gauge = |name: &str, help: &str, value: u64| {
+            self::gauge(registry, name, help, i64::try_from(value).unwrap_or(i64::MAX));
         };
-        gauge(
-            "touches_pending",
-            "Touches in the journal that are not settled yet",
-            i64::try_from(journal.pending).unwrap_or(i64::MAX),
-        );
-        gauge(
-            "journal_bytes",
-            "Bytes of the journal's segments, against journal.max_bytes",
-            i64::try_from(space.used).unwrap_or(i64::MAX),
-        );
+        gauge("touches_pending", "Touches in the journal that are not settled yet", journal.pending);
+        gauge("journal_bytes", "Bytes of the journal's segments, against journal.max_bytes", space.used);
         gauge(
             "journal_budget_bytes",
             "What the journal's segments may hold: journal.max_bytes; beyond it clicks are answered and unrecorded",
-            i64::try_from(space.budget).unwrap_or(i64::MAX),
+            space.budget,
         );
-        for (verdict, count) in items {
-            gauge(&format!("delivery_items_{verdict}"), "Items of deliveries with this verdict", *count);
-        }
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _written = encode(&mut text, &registry);
-        text
     }
+
+    fn deliveries(&self, registry: &mut Registry, journal: &CounterValues, space: JournalSpace) {
+        let mut counter = |name: &str, help: &str, value: u64| counter(registry, name, help, value);
+        let own = |c: &AtomicU64| c.load(Ordering::Relaxed);
+        counter("deliveries_refused", "Webhooks with a wrong or missing proof", own(&self.deliveries_refused));
+        counter(
+            "deliveries_accepted",
+            "Webhooks answered with success: accepted + unsynced + unanswered = journaled + stored directly",
+            own(&self.deliveries_accepted),
+        );
+        counter(
+            "deliveries_stored_directly",
+            "Accepted webhooks that the journal could not keep, stored in the database before the answer",
+            own(&self.deliveries_stored_directly),
+        );
+        counter(
+            "deliveries_unsynced",
+            "Webhooks in the journal whose sync failed: stored directly as well, or answered 503",
+            own(&self.deliveries_unsynced),
+        );
+        counter(
+            "deliveries_unanswered",
+            "Webhooks in the journal whose senders did not wait for the answer",
+            own(&self.deliveries_unanswered),
+        );
+        counter("deliveries_unavailable", "Webhooks answered 503", own(&self.deliveries_unavailable));
+        counter(
+            "deliveries_journaled",
+            "Webhooks in the journal: journaled + replayed + rewritten = stored + duplicate + quarantined + pending",
+            journal.journaled,
+        );
+        counter("deliveries_replayed", "Webhooks that an earlier process left in the journal", journal.replayed);
+        counter(
+            "deliveries_rewritten",
+            "Webhooks written once more as their segment could not be synced",
+            journal.rewritten,
+        );
+        counter("deliveries_stored", "Webhooks loaded from the journal into the database", journal.stored);
+        counter("deliveries_duplicate", "Webhooks that were loaded already", journal.duplicate);
+        counter("deliveries_quarantined", "Webhooks set aside in files, as they cannot be loaded", journal.quarantined);
+        counter("delivery_journal_sync_failures", "Failed syncs of the deliveries' journal", journal.sync_failures);
+        let mut gauge = |name: &str, help: &str, value: u64| {
+            self::gauge(registry, name, help, i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        gauge("deliveries_pending", "Webhooks in the journal that are not loaded yet", journal.pending);
+        gauge(
+            "delivery_journal_bytes",
+            "Bytes of the deliveries' journal, against intake.journal_bytes_max",
+            space.used,
+        );
+        gauge(
+            "delivery_journal_budget_bytes",
+            "What the deliveries' journal may hold: intake.journal_bytes_max; beyond it they are stored before the answer",
+            space.budget,
+        );
+    }
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let metric: Counter = Counter::default();
+    metric.inc_by(value);
+    registry.register(name, help, metric);
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: i64) {
+    let metric: Gauge = Gauge::default();
+    metric.set(value);
+    registry.register(name, help, metric);
 }

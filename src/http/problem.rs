@@ -9,6 +9,9 @@ use crate::domain::fault::Fault;
 use crate::reports::ReportError;
 use crate::store::StoreError;
 
+/// Seconds after which a database that was away is asked again.
+const UNAVAILABLE_RETRY_S: u64 = 2;
+
 /// Every kind of problem. Its URI is `urn:headwater:problem:` and the slug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemKind {
@@ -111,6 +114,11 @@ impl Problem {
         Self { kind: ProblemKind::Invalid, detail, errors, retry_after_s: None }
     }
 
+    /// The database is away, and nothing was kept: the sender should try again.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self { retry_after_s: Some(UNAVAILABLE_RETRY_S), ..Self::new(ProblemKind::Unavailable, detail) }
+    }
+
     /// Too many requests, with the seconds to wait.
     pub fn too_many(retry_after_s: u64) -> Self {
         let detail = format!("wait {retry_after_s} s and try again");
@@ -178,12 +186,9 @@ impl From<StoreError> for Problem {
             }
             StoreError::Busy(_) | StoreError::Unavailable(_) => {
                 tracing::warn!(error = %error, "store unavailable");
-                Self {
-                    retry_after_s: Some(2),
-                    ..Self::new(ProblemKind::Unavailable, "nothing was stored; try again in a moment")
-                }
+                Self::unavailable("nothing was stored; try again in a moment")
             }
-            StoreError::Corrupt(_) | StoreError::Other(_) => {
+            StoreError::Corrupt(_) | StoreError::Forbidden(_) | StoreError::Other(_) => {
                 tracing::error!(error = %error, "store failed");
                 Self::new(ProblemKind::Internal, "the cause is in the server's log")
             }

@@ -33,7 +33,9 @@ pub fn configure(service: &mut ServiceConfig) {
 }
 
 fn api_v1(service: &mut ServiceConfig) {
-    use api::{conversions, costs, endpoint_setup, endpoints, labels, links, matching, people, reports};
+    use api::{
+        conversions, costs, endpoint_setup, endpoints, inbox, labels, links, matching, people, rates, reports, schedules,
+    };
     service
         .route("/channels", web::get().to(labels::list_channels))
         .route("/channels", web::post().to(labels::create_channel))
@@ -62,6 +64,14 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/matches/{id}", web::delete().to(matching::undo_match))
         .route("/costs", web::post().to(costs::post_costs))
         .route("/costs", web::get().to(costs::list_costs))
+        .route("/costs/schedules", web::get().to(schedules::list_schedules))
+        .route("/costs/schedules", web::post().to(schedules::create_schedule))
+        .route("/costs/schedules/{id}", web::patch().to(schedules::change_schedule))
+        .route("/costs/hourly-rates", web::get().to(schedules::list_hourly_rates))
+        .route("/costs/hourly-rates", web::post().to(schedules::post_hourly_rate))
+        .route("/rates", web::get().to(rates::list_rates))
+        .route("/rates", web::post().to(rates::post_rates))
+        .route("/rates/import", web::post().to(rates::import_rates))
         .route("/batches", web::get().to(costs::list_batches))
         .route("/batches/{id}", web::delete().to(costs::undo_batch))
         .route("/endpoints", web::get().to(endpoints::list_endpoints))
@@ -74,8 +84,10 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/endpoints/{id}/test", web::post().to(endpoint_setup::test_endpoint))
         .route("/endpoints/{id}/mapping", web::put().to(endpoints::set_mapping))
         .route("/endpoints/{id}", web::delete().to(endpoints::archive_endpoint))
-        .route("/deliveries", web::get().to(endpoints::list_deliveries))
-        .route("/deliveries/{id}/replay", web::post().to(endpoints::replay_delivery))
+        .route("/deliveries", web::get().to(inbox::list_deliveries))
+        .route("/deliveries/replay", web::post().to(inbox::replay_deliveries))
+        .route("/deliveries/{id}", web::get().to(inbox::get_delivery))
+        .route("/deliveries/{id}/replay", web::post().to(inbox::replay_delivery))
         .route("/reports/cost-per-lead", web::get().to(reports::cost_per_lead))
         .route("/reports", web::get().to(reports::list_reports))
         .route("/reports/{report}", web::get().to(reports::sheets))

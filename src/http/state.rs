@@ -12,6 +12,8 @@ use super::refusals::Refusals;
 use super::track::Misses;
 use crate::config::{Config, VisitorCookie};
 use crate::domain::time::Clock;
+use crate::jobs::endpoint_table::EndpointTable;
+use crate::jobs::inbox::Inbox;
 use crate::jobs::intake::IntakeContext;
 use crate::secret::SecretKey;
 use crate::store::Db;
@@ -44,6 +46,16 @@ pub struct State {
     pub writer: WriterHandle,
     /// What bounds looks at the database for slugs that the link table lacks.
     pub misses: Misses,
+    /// The endpoints.
+    pub endpoints: Arc<EndpointTable>,
+    /// What bounds looks at the database for tokens that the table of endpoints lacks.
+    pub endpoint_misses: Misses,
+    /// Where deliveries go before the answer.
+    pub delivery_journal: Journal,
+    /// What loads them.
+    pub delivery_writer: WriterHandle,
+    /// What reads them.
+    pub inbox: Inbox,
     /// Counters.
     pub metrics: Metrics,
     /// Attempts that endpoints refused.
@@ -119,6 +131,15 @@ impl State {
         let flushed = tokio::task::spawn_blocking(move || refusals.flush(&db)).await;
         if let Ok(Err(why)) = flushed {
             tracing::debug!(error = %why, "refused attempts stay counted in memory");
+        }
+    }
+
+    /// Takes over changed endpoints at once, off the event loop, so that an edit here is live with its answer.
+    pub async fn refresh_endpoints(&self) {
+        let endpoints = Arc::clone(&self.endpoints);
+        let refreshed = tokio::task::spawn_blocking(move || endpoints.refresh()).await;
+        if let Ok(Err(why)) = refreshed {
+            tracing::warn!(error = %why, "the endpoints could not be refreshed; the next poll will");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Sends a test event to an endpoint of this server, over HTTP, as its vendor would.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -11,10 +11,15 @@ use crate::connectors::verify::Signed;
 use crate::domain::ids::EndpointId;
 use crate::jobs::test_event;
 use crate::secret::random_token;
+use crate::store::deliveries::{self, Verdict};
 use crate::store::endpoints;
 
 /// How long the server may take over its own test.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// How long a test is waited for.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// Most of an answer that is read.
 const ANSWER_MAX: u64 = 65_536;
 
@@ -48,7 +53,31 @@ pub(crate) async fn send(state: &State, id: EndpointId) -> Result<TestAnswer, Pr
         })?;
     let is_accepted = (200..300).contains(&status);
     let refusal = (!is_accepted).then(|| refusal_in(&text));
+    if is_accepted {
+        wait(state, id, test_event::message_id(&test)).await?;
+    }
     Ok(TestAnswer { status, test, refusal })
+}
+
+/// Waits a moment until a test has been read, as every delivery is read a moment after it is answered. One that takes
+/// longer is found by its name.
+async fn wait(state: &State, id: EndpointId, message: String) -> Result<(), Problem> {
+    let started = Instant::now();
+    while started.elapsed() < READ_WITHIN {
+        let name = message.clone();
+        let items = state
+            .db
+            .read(move |conn| match deliveries::by_message(conn, id, &name)? {
+                Some(delivery) => deliveries::items(conn, &[delivery]),
+                None => Ok(Vec::new()),
+            })
+            .await?;
+        if !items.is_empty() && items.iter().all(|item| item.verdict != Verdict::Pending) {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
 }
 
 /// The words of a problem, or the answer as it is.

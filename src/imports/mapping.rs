@@ -75,6 +75,12 @@ impl ImportKind {
                 "amount_minor",
                 "currency",
                 "document",
+                "person",
+                "team",
+                "hours",
+                "rate",
+                "allocation",
+                "note",
             ],
         }
     }
@@ -299,8 +305,11 @@ impl ImportMapping {
             {
                 fault("day", "name exactly one of day, month, or from with to")
             }
-            ImportKind::Costs if has("amount") == has("amount_minor") => {
-                fault("amount", "name exactly one of amount (decimals) and amount_minor (cents)")
+            ImportKind::Costs if ["amount", "amount_minor", "hours"].iter().filter(|f| has(f)).count() != 1 => {
+                fault("amount", "name exactly one of amount (decimals), amount_minor (cents) and hours (of labour)")
+            }
+            ImportKind::Costs if has("hours") != (has("person") != has("team")) => {
+                fault("hours", "hours are those of a person or a team: name hours with exactly one of person and team")
             }
             _ => None,
         }

@@ -27,6 +27,7 @@ mod bind;
 pub mod conversions;
 pub mod costs;
 pub mod decode;
+pub mod ecb;
 pub mod mapping;
 mod template;
 pub mod touches;

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::edit_schedules::with_codes;
 use super::import::Codes;
+use super::workers::{Workers, worker_of};
 use crate::domain::cost::{CostDraft, CostEntry, CostKind};
 use crate::domain::fault::Fault;
-use crate::domain::money::Money;
+use crate::domain::labour::Labour;
+use crate::domain::money::{Currency, Money};
 use crate::domain::stage::Source;
 use crate::domain::time::{Day, DayRange};
 use crate::store::costs::{self, Stored};
@@ -38,33 +41,92 @@ pub struct CostInput {
     pub currency: String,
     /// Invoice number.
     pub document: Option<String>,
+    /// How channels share it, where it names none: `shared`, `spend`, `clicks`, `stage:lead`, `weights:CODE=3,CODE=1`.
+    pub allocation: Option<String>,
+    /// What it was for.
+    pub note: Option<String>,
+    /// Of labour: who worked, a person
+    pub person: Option<String>,
+    /// or a team,
+    pub team: Option<String>,
+    /// how long, `1.5` or `1:30`,
+    pub hours: Option<String>,
+    /// and what an hour costs; the recorded rate if not given.
+    pub rate: Option<String>,
+}
+
+/// Longest note, in characters.
+const NOTE_MAX: usize = 500;
+
+fn given(text: Option<&String>) -> Option<&str> {
+    text.map(|t| t.trim()).filter(|t| !t.is_empty())
 }
 
 impl CostInput {
-    fn check(&self, codes: &Codes, source: &Source) -> Result<CostDraft, Vec<Fault>> {
+    fn check(&self, (codes, workers): (&Codes, &Workers), source: &Source) -> Result<CostDraft, Vec<Fault>> {
         let mut faults = Vec::new();
         let channel = codes.channel(self.channel.as_deref(), &mut faults);
         let campaign = codes.campaign(self.campaign.as_deref(), &mut faults);
         let post = codes.post(self.post.as_deref(), &mut faults);
         let link = codes.link(self.link.as_deref(), &mut faults);
         let days = self.days().map_err(|f| faults.push(f)).ok();
-        let kind = if self.kind.is_empty() { Ok(CostKind::Media) } else { self.kind.parse() };
-        let kind = kind.map_err(|f| faults.push(f)).ok();
-        let amount = self.money().map_err(|f| faults.push(f)).ok();
-        match (days, kind, amount) {
-            (Some(days), Some(kind), Some(amount)) if faults.is_empty() => Ok(CostDraft {
-                days,
-                channel,
-                campaign,
-                post,
-                link,
-                kind,
-                amount,
-                source: source.clone(),
-                document: self.document.clone().filter(|d| !d.trim().is_empty()),
-            }),
+        let kind = self.kind().map_err(|f| faults.push(f)).ok();
+        let amount = match days {
+            Some(days) if self.is_labour() => self.labour(days, workers).map(|(money, labour)| (money, Some(labour))),
+            _ if self.is_labour() => Err(Vec::new()),
+            _ => self.money().map(|money| (money, None)).map_err(|f| vec![f]),
+        };
+        let amount = amount.map_err(|own| faults.extend(own)).ok();
+        let allocation = codes.allocation(self.allocation.as_deref(), &mut faults);
+        let note = given(self.note.as_ref()).map(str::to_owned);
+        if note.as_ref().is_some_and(|n| n.chars().count() > NOTE_MAX) {
+            faults.push(Fault::new("note", "note-too-long", format!("keep the note under {NOTE_MAX} characters")));
+        }
+        let document = given(self.document.as_ref()).map(str::to_owned);
+        let (Some(days), Some(kind), Some((amount, labour))) = (days, kind, amount) else { return Err(faults) };
+        let source = source.clone();
+        let draft =
+            CostDraft { days, channel, campaign, post, link, kind, amount, source, document, allocation, note, labour };
+        faults.extend(draft.check().err());
+        if faults.is_empty() { Ok(draft) } else { Err(faults) }
+    }
+
+    fn is_labour(&self) -> bool {
+        [&self.hours, &self.person, &self.team, &self.rate].into_iter().any(|field| given(field.as_ref()).is_some())
+    }
+
+    fn kind(&self) -> Result<CostKind, Fault> {
+        let usual = if self.is_labour() { CostKind::Labour } else { CostKind::Media };
+        let kind = if self.kind.is_empty() { usual } else { self.kind.parse()? };
+        if self.is_labour() && kind != CostKind::Labour {
+            let detail = format!("hours are labour, not {kind}; leave the kind out");
+            return Err(Fault::new("kind", "labour-kind", detail));
+        }
+        Ok(kind)
+    }
+
+    /// What hours cost, by the rate given with them or the one recorded for the worker.
+    fn labour(&self, days: DayRange, workers: &Workers) -> Result<(Money, Labour), Vec<Fault>> {
+        let mut faults = Vec::new();
+        if self.amount.as_ref().is_some_and(|a| !a.trim().is_empty()) || self.amount_minor.is_some() {
+            faults.push(Fault::new("amount", "value-twice", "hours make the amount; give either an amount or hours"));
+        }
+        let worker = worker_of(self.person.as_deref(), self.team.as_deref()).map_err(|f| faults.push(f)).ok();
+        let hours = given(self.hours.as_ref()).unwrap_or_default().parse().map_err(|f| faults.push(f)).ok();
+        let hourly = self.hourly().map_err(|f| faults.push(f)).ok();
+        match (worker, hours, hourly) {
+            (Some(worker), Some(hours), Some(hourly)) if faults.is_empty() => {
+                workers.price(&worker, hours, days, hourly).map_err(|f| vec![f])
+            }
             _ => Err(faults),
         }
+    }
+
+    fn hourly(&self) -> Result<Result<Money, Option<Currency>>, Fault> {
+        let currency = if self.currency.trim().is_empty() { None } else { Some(self.currency.parse::<Currency>()?) };
+        let Some(text) = given(self.rate.as_ref()) else { return Ok(Err(currency)) };
+        let missing = || Fault::new("currency", "currency-missing", "a rate needs its currency, such as EUR");
+        Money::parse(text, currency.ok_or_else(missing)?).map(Ok).map_err(|f| f.named("rate"))
     }
 
     fn days(&self) -> Result<DayRange, Fault> {
@@ -91,10 +153,10 @@ pub fn add(
     label: &str,
     author: &Author,
 ) -> Result<Stored, StoreError> {
-    let codes = Codes::load(conn)?;
+    let (codes, workers) = (Codes::load(conn)?, Workers::load(conn)?);
     let (mut drafts, mut faults) = (Vec::new(), Vec::new());
     for (place, input) in inputs.iter().enumerate() {
-        match input.check(&codes, source) {
+        match input.check((&codes, &workers), source) {
             Ok(draft) => drafts.push(draft),
             Err(list) if inputs.len() == 1 => faults.extend(list),
             Err(list) => {
@@ -118,6 +180,8 @@ pub struct NamedCost {
     pub post: Option<String>,
     /// The link's slug.
     pub link: Option<String>,
+    /// How channels share it, with their codes.
+    pub allocation: String,
 }
 
 /// The newest standing costs.
@@ -134,6 +198,7 @@ pub fn list(conn: &mut Conn, limit: i64) -> Result<Vec<NamedCost>, StoreError> {
             campaign: entry.cost.campaign.and_then(|id| campaigns.get(&id).cloned()),
             post: entry.cost.post.and_then(|id| posts.get(&id).cloned()),
             link: entry.cost.link.and_then(|id| slugs.get(&id).cloned()),
+            allocation: with_codes(&entry.cost.allocation, &channels),
             entry,
         })
         .collect())

@@ -5,13 +5,12 @@ use crate::connectors::overrides::Overrides;
 use crate::connectors::preset::{Preset, SecretOrigin};
 use crate::connectors::presets;
 use crate::domain::fault::Fault;
-use crate::domain::ids::{DeliveryId, EndpointId};
+use crate::domain::ids::EndpointId;
 use crate::domain::money::Currency;
 use crate::domain::time::UtcMillis;
 use crate::jobs::connectors::{self, LiveSecret, preset_of};
-use crate::jobs::intake::{self, IntakeContext};
+use crate::jobs::intake::IntakeContext;
 use crate::secret::{random_token, random_webhook_secret};
-use crate::store::deliveries::{self, Item, Verdict};
 use crate::store::endpoints::{self, Endpoint};
 use crate::store::{Conn, StoreError};
 
@@ -223,19 +222,6 @@ fn url_fault(field: &str, text: Option<&str>) -> Option<Fault> {
     let why =
         format!("{} is no address; write it whole, as https://example.com/path", crate::domain::fault::shown(bad));
     Some(Fault::new(field, "url-malformed", why))
-}
-
-/// Reads every quarantined delivery again, as after a mapping change; answers their items.
-pub fn replay_quarantined(conn: &mut Conn, context: &IntakeContext, now: UtcMillis) -> Result<Vec<Item>, StoreError> {
-    let mut ids: Vec<DeliveryId> =
-        deliveries::inbox(conn, Some(Verdict::Quarantined), 10_000)?.into_iter().map(|row| row.item.delivery).collect();
-    ids.sort();
-    ids.dedup();
-    let mut items = Vec::new();
-    for id in ids {
-        items.extend(intake::read_delivery(conn, context, id, now)?);
-    }
-    Ok(items)
 }
 
 /// A user's mapping; without one, the preset stands as it is.

@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::intake::IntakeContext;
+use super::workers::Workers;
+use crate::domain::allocation::Allocation;
 use crate::domain::cost::CostDraft;
 use crate::domain::fault::{Fault, shown};
 use crate::domain::ids::{BatchId, CampaignId, ChannelId, LinkId, PersonId, PostId, TouchId, VisitorId};
@@ -309,10 +311,11 @@ fn import_costs(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Imported, StoreError> {
     let codes = Codes::load(conn)?;
+    let workers = Workers::load(conn)?;
     let (rows, mut errors) = read(costs::rows(import.sheet, import.mapping).map_err(StoreError::Refused)?, progress);
     let mut drafts = Vec::new();
     for (line, row) in rows {
-        match codes.cost(&row, import) {
+        match codes.cost(&row, import, &workers) {
             Ok(draft) => drafts.push(draft),
             Err(faults) => errors.push(RowError { line, faults }),
         }
@@ -407,8 +410,26 @@ impl Codes {
         look_up(&self.links, slug, "link", faults).map(LinkId)
     }
 
-    fn cost(&self, row: &ImportedCost, import: &Import<'_>) -> Result<CostDraft, Vec<Fault>> {
+    /// An allocation rule whose channels are named by code; empty keeps a cost shared.
+    pub fn allocation(&self, text: Option<&str>, faults: &mut Vec<Fault>) -> Allocation {
+        let rule = text.unwrap_or_default().parse::<Allocation<String>>().map_err(|fault| vec![fault]);
+        let by_id = rule.and_then(|rule| {
+            rule.try_map(|code| {
+                let mut unknown = Vec::new();
+                let id = self.channel(Some(&code), &mut unknown);
+                id.ok_or_else(|| unknown.into_iter().map(|f| f.named("allocation")).collect::<Vec<_>>())
+            })
+        });
+        by_id.map_err(|own| faults.extend(own)).unwrap_or_default()
+    }
+
+    fn cost(&self, row: &ImportedCost, import: &Import<'_>, workers: &Workers) -> Result<CostDraft, Vec<Fault>> {
         let mut faults = Vec::new();
+        let priced = match &row.labour {
+            None => Ok((row.amount, None)),
+            Some(own) => workers.price(&own.worker, own.hours, row.days, own.hourly).map(|(m, l)| (m, Some(l))),
+        };
+        let (amount, labour) = priced.map_err(|f| faults.push(f)).unwrap_or((row.amount, None));
         let draft = CostDraft {
             days: row.days,
             channel: self.channel(row.channel.as_deref(), &mut faults),
@@ -416,10 +437,14 @@ impl Codes {
             post: self.post(row.post.as_deref(), &mut faults),
             link: self.link(row.link.as_deref(), &mut faults),
             kind: row.kind,
-            amount: row.amount,
+            amount,
             source: import.mapping.source.clone(),
             document: row.document.clone(),
+            allocation: self.allocation(row.allocation.as_deref(), &mut faults),
+            note: row.note.clone(),
+            labour,
         };
+        faults.extend(draft.check().err());
         if faults.is_empty() { Ok(draft) } else { Err(faults) }
     }
 }

@@ -2,24 +2,32 @@
 //!
 //! A delivery is stored raw in one transaction and read in a second, so that
 //! nothing accepted can vanish: what a crash leaves between the two is *pending*
-//! and [`read_or_set_aside`] reads it at the next start (invariant 3). Each item ends as
-//! exactly one of stored, duplicate, quarantined or ignored.
+//! and the [inbox](super::inbox) reads it at the next start (invariant 3). Each item ends as
+//! exactly one of stored, duplicate, quarantined, ignored, or waits for a look-up.
+//!
+//! Reading opens the bodies and understands them before the ledger is locked; the verdicts (`judge`) come after.
+
+mod judge;
+
+use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::connectors::reading::ReadingOutcome;
+use crate::connectors;
+use crate::connectors::reading::{ReadingOutcome, Supply};
+use crate::domain::delivery::{Delivery, RequestHead, Sealed};
 use crate::domain::fault::Fault;
 use crate::domain::ids::DeliveryId;
 use crate::domain::intake::IntakeDefaults;
-use crate::domain::stage::Source;
+use crate::domain::stage::{Source, StageEventDraft};
 use crate::domain::time::UtcMillis;
-use crate::jobs::reading::{Readings, supply};
+use crate::jobs::reading::{Readers, Readings};
 use crate::jobs::test_event;
 use crate::secret::SecretKey;
-use crate::store::deliveries::{self, Delivery, Item, Verdict};
-use crate::store::identity::{self, Recording};
-use crate::store::stage_events::{self, Outcome};
-use crate::store::{Conn, Db, StoreError, ledger};
+use crate::store::deliveries::{self, Item, Verdict};
+use crate::store::stage_events::Teller;
+use crate::store::{Conn, StoreError, ledger};
+use judge::Judge;
 
 /// What intake needs to know about this installation.
 #[derive(Debug, Clone)]
@@ -28,6 +36,23 @@ pub struct IntakeContext {
     pub secret: SecretKey,
     /// Namespace of bare contact ids.
     pub person_namespace: String,
+}
+
+impl IntakeContext {
+    /// Opens what stood before a delivery's body; nothing where it was removed, or was never there.
+    pub fn open_head(&self, delivery: &Delivery) -> Result<RequestHead, StoreError> {
+        if delivery.sealed_head.0.is_empty() {
+            return Ok(RequestHead::default());
+        }
+        serde_json::from_slice(&self.secret.open(&delivery.sealed_head.0)?)
+            .map_err(|e| StoreError::Corrupt(format!("head of delivery {}: {e}", delivery.id)))
+    }
+
+    /// Seals what stood before a body.
+    pub fn seal_head(&self, head: &RequestHead) -> Result<Sealed, StoreError> {
+        let json = serde_json::to_vec(head).map_err(|e| StoreError::Other(format!("a request's head: {e}")))?;
+        self.secret.seal(&json).map(Sealed)
+    }
 }
 
 /// A body of the conversions API: one event, or many with a source of their own.
@@ -79,133 +104,185 @@ impl ApiBody {
     }
 }
 
-/// Reads a stored delivery's items that are pending or quarantined, and writes their verdicts.
+/// Which items of a delivery are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Those that nobody has looked at.
+    First,
+    /// All of them, as after a mapping change.
+    Again,
+}
+
+/// What became of a delivery's items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// The items as they were.
+    pub before: Vec<Item>,
+    /// The items with their verdicts, in order.
+    pub items: Vec<Item>,
+    /// Its body has been removed, so that nothing could be read.
+    pub is_removed: bool,
+}
+
+/// Reads stored deliveries in one transaction, at one time of the ledger, and writes the verdicts on their items; in the
+/// order of receipt.
 ///
 /// Running it again changes nothing that was stored: the duplicate key sees to that.
+pub fn read_deliveries(
+    conn: &mut Conn,
+    context: &IntakeContext,
+    ids: &[DeliveryId],
+    reading: Reading,
+    now: UtcMillis,
+) -> Result<Vec<Read>, StoreError> {
+    let mut readers = Readers::default();
+    let mut understood = Vec::with_capacity(ids.len());
+    for kept in deliveries::get_all(conn, ids)? {
+        let told = match kept.removed_at {
+            Some(_) => None,
+            None => Some(understand(conn, context, &mut readers, &kept.delivery)?),
+        };
+        understood.push((kept, told));
+    }
+    let at = ledger::stamp(conn, now)?;
+    // Only now: whoever read the same deliveries at the same time is done with them.
+    let mut items: HashMap<DeliveryId, Vec<Item>> = HashMap::new();
+    for item in deliveries::items(conn, ids)? {
+        items.entry(item.delivery).or_default().push(item);
+    }
+    let mut all = Vec::with_capacity(understood.len());
+    let mut written = Vec::new();
+    for (kept, told) in understood {
+        let before = items.remove(&kept.delivery.id).unwrap_or_default();
+        let after = match &told {
+            Some(told) if reading == Reading::Again || before.iter().any(|i| i.verdict == Verdict::Pending) => {
+                Judge { conn, context, at, delivery: &kept.delivery, told, before: &before }.verdicts(reading)?
+            }
+            _ => before.clone(),
+        };
+        written.extend(after.iter().filter(|item| !before.contains(item)).cloned());
+        all.push(Read { before, items: after, is_removed: told.is_none() });
+    }
+    deliveries::set_items(conn, &written)?;
+    Ok(all)
+}
+
+/// Reads one delivery; see [`read_deliveries`]. Without its body it cannot be read again, and the fault says so.
 pub fn read_delivery(
     conn: &mut Conn,
     context: &IntakeContext,
     id: DeliveryId,
+    reading: Reading,
     now: UtcMillis,
-) -> Result<Vec<Item>, StoreError> {
-    let delivery = deliveries::get(conn, id)?;
-    let body = context.secret.open(&delivery.sealed_body)?;
-    let readings = Readings::of(conn, context, &delivery, &[], &body)?;
-    let at = ledger::stamp(conn, now)?;
-    deliveries::add_items(conn, id, i64::try_from(readings.items.len()).unwrap_or(i64::MAX))?;
-    let mut read = Vec::new();
-    for item in deliveries::items(conn, id)? {
-        let item = match item.verdict {
-            Verdict::Pending | Verdict::Quarantined => read_item(conn, context, &readings, &delivery, item, at)?,
-            Verdict::Stored | Verdict::Duplicate | Verdict::Ignored => item,
-        };
-        read.push(item);
+) -> Result<Read, StoreError> {
+    let read = read_deliveries(conn, context, &[id], reading, now)?.pop();
+    match read.ok_or_else(|| StoreError::NotFound(format!("delivery {id}")))? {
+        Read { is_removed: true, .. } => Err(StoreError::refused(Fault::new(
+            "id",
+            "body-removed",
+            format!(
+                "the body of delivery {id} was removed after intake.keep_days, so it cannot be read again; have its sender send it once more"
+            ),
+        ))),
+        read => Ok(read),
     }
-    Ok(read)
 }
 
-/// Sets a delivery aside whose reading the database refuses, so that it does not block the others for ever.
-pub fn set_aside(conn: &mut Conn, id: DeliveryId) -> Result<Vec<Item>, StoreError> {
+/// Sets deliveries aside whose reading fails for good, so that they do not block the others for ever.
+pub fn set_aside(conn: &mut Conn, ids: &[DeliveryId]) -> Result<Vec<Item>, StoreError> {
     ledger::lock(conn)?;
-    for mut item in deliveries::items(conn, id)?.into_iter().filter(|i| i.verdict == Verdict::Pending) {
+    let mut items = deliveries::items(conn, ids)?;
+    for item in items.iter_mut().filter(|i| i.verdict == Verdict::Pending) {
         item.verdict = Verdict::Quarantined;
         item.code = Some("refused-by-database".into());
         item.detail = Some("the database refused what the delivery holds; the cause is in the server's log".into());
-        deliveries::set_verdict(conn, &item)?;
     }
-    deliveries::items(conn, id)
+    deliveries::set_items(conn, &items)?;
+    Ok(items)
 }
 
-/// Reads a delivery in a transaction of its own; what the database refuses is set aside in another.
-pub fn read_or_set_aside(
-    db: &Db,
-    context: &IntakeContext,
-    id: DeliveryId,
-    now: UtcMillis,
-) -> Result<Vec<Item>, StoreError> {
-    match db.write_now(|conn| read_delivery(conn, context, id, now)) {
-        Err(error) if !error.is_passing() => {
-            tracing::warn!(delivery.id = %id, error = %error, "a delivery is set aside");
-            db.write_now(|conn| set_aside(conn, id))
-        }
-        outcome => outcome,
-    }
+/// What an item says, before anything is known of the facts.
+#[derive(Debug, Clone)]
+struct Told {
+    says: Says,
+    /// The sender's id of the event, or of the message where there is none.
+    event_id: Option<String>,
+    /// What it tells beside.
+    supplies: Vec<Supply>,
 }
 
-fn read_item(
+/// What an item is.
+#[derive(Debug, Clone)]
+enum Says {
+    /// A stage event, checked, with the keyed hash of its content.
+    Event(Box<StageEventDraft>, Vec<u8>),
+    /// A rule says that it means nothing to us.
+    Ignored {
+        /// The rule's name.
+        rule: String,
+    },
+    /// A record of the sender has to be read first.
+    NeedsEnrichment {
+        /// Which one.
+        record: String,
+    },
+    /// It is a test and becomes nothing; what it would have become, in words.
+    Test(String),
+    /// It cannot be read.
+    Fault(Vec<Fault>),
+}
+
+/// All that a delivery's body says, and whose word it is.
+struct Understood {
+    told: Vec<Told>,
+    teller: Teller,
+    defaults: IntakeDefaults,
+}
+
+/// Opens a delivery and reads it as its endpoint's connector is now.
+fn understand(
     conn: &mut Conn,
     context: &IntakeContext,
-    readings: &Readings,
+    readers: &mut Readers,
     delivery: &Delivery,
-    mut item: Item,
-    at: UtcMillis,
-) -> Result<Item, StoreError> {
-    let told = readings.item(item.item);
-    let recording = Recording { at, event: None, batch: None, by: format!("delivery {}", delivery.id) };
-    let defaults =
-        IntakeDefaults { currency: readings.currency, namespace: context.person_namespace.clone(), zone: None };
-    (item.code, item.detail) = (None, None);
+) -> Result<Understood, StoreError> {
+    let body = context.secret.open(&delivery.sealed_body.0)?;
+    let head = context.open_head(delivery)?;
+    let Readings { items, teller, currency } = readers.read(conn, context, delivery, &head, &body)?;
+    let defaults = IntakeDefaults { currency, namespace: context.person_namespace.clone(), zone: None };
+    let told = items.into_iter().map(|item| check(item, context, &defaults, delivery)).collect();
+    Ok(Understood { told, teller, defaults })
+}
+
+fn check(
+    reading: connectors::reading::Reading,
+    context: &IntakeContext,
+    defaults: &IntakeDefaults,
+    delivery: &Delivery,
+) -> Told {
     if test_event::is_test(delivery.message_id.as_deref()) {
-        test_event::judge(&mut item, told, context, &defaults, delivery.received_at);
-        deliveries::set_verdict(conn, &item)?;
-        return Ok(item);
+        let words = test_event::would_become(reading.outcome, context, defaults, delivery.received_at);
+        return Told { says: Says::Test(words), event_id: reading.dedup_key, supplies: Vec::new() };
     }
-    match told.outcome {
+    let plain = |id: String| Some(id).filter(|id| !id.is_empty() && !id.contains(char::is_control));
+    let (says, event_id) = match reading.outcome {
         ReadingOutcome::Event(input) => {
-            item.event_id = Some(input.event_id.clone()).filter(|id| !id.is_empty() && !id.contains(char::is_control));
-            match input.check(&defaults, delivery.received_at, &|email| context.secret.email_hash(email)) {
-                Err(faults) => set_faults(&mut item, &faults),
+            let event_id = plain(input.event_id.clone());
+            let hash = |email: &str| context.secret.email_hash(email);
+            let says = match input.check(defaults, delivery.received_at, &hash) {
+                Err(faults) => Says::Fault(faults),
                 Ok(draft) => {
                     let hash = context.secret.content_hash(&draft.content());
-                    let outcome = stage_events::insert(conn, &draft, &readings.teller, &hash, &recording)?;
-                    if let Outcome::Retold(event, Some(person)) = &outcome {
-                        let joins: Vec<_> = draft.keys.iter().map(|key| (*person, key.clone())).collect();
-                        let recording = Recording { event: Some(*event), ..recording.clone() };
-                        identity::insert_joins(conn, &joins, &recording)?;
-                    }
-                    judge(&mut item, outcome);
+                    Says::Event(Box::new(draft), hash)
                 }
-            }
+            };
+            (says, event_id)
         }
-        ReadingOutcome::Ignored { rule } => {
-            item.verdict = Verdict::Ignored;
-            item.code = Some(rule);
-            item.event_id = told.dedup_key;
-        }
+        ReadingOutcome::Ignored { rule } => (Says::Ignored { rule }, reading.dedup_key.and_then(plain)),
         ReadingOutcome::NeedsEnrichment(lookup) => {
-            item.verdict = Verdict::Quarantined;
-            item.code = Some("needs-enrichment".into());
-            item.detail = Some(format!("it names a record ({}) that has to be read from the vendor", lookup.record));
-            item.event_id = lookup.known.map(|known| known.event_id).filter(|id| !id.is_empty());
+            (Says::NeedsEnrichment { record: lookup.record }, lookup.known.and_then(|known| plain(known.event_id)))
         }
-        ReadingOutcome::Fault(faults) => set_faults(&mut item, &faults),
-    }
-    let faults = supply(conn, context, &told.supplies, &defaults, &recording)?;
-    if item.verdict == Verdict::Ignored && !faults.is_empty() {
-        set_faults(&mut item, &faults);
-    }
-    deliveries::set_verdict(conn, &item)?;
-    Ok(item)
-}
-
-fn set_faults(item: &mut Item, faults: &[Fault]) {
-    item.verdict = Verdict::Quarantined;
-    item.code = faults.first().map(|f| f.code.clone());
-    item.detail = Some(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
-}
-
-fn judge(item: &mut Item, outcome: Outcome) {
-    match outcome {
-        Outcome::Stored(id) => (item.verdict, item.stage_event) = (Verdict::Stored, Some(id)),
-        Outcome::Duplicate(id) | Outcome::Retold(id, _) => {
-            (item.verdict, item.stage_event) = (Verdict::Duplicate, Some(id))
-        }
-        Outcome::Conflict(id) => {
-            (item.verdict, item.stage_event) = (Verdict::Quarantined, Some(id));
-            item.code = Some("conflict".into());
-            item.detail = Some(format!(
-                "the same event id was told before with other content ({id}); void that event and replay, or send a new event id"
-            ));
-        }
-    }
+        ReadingOutcome::Fault(faults) => (Says::Fault(faults), None),
+    };
+    Told { says, event_id, supplies: reading.supplies }
 }

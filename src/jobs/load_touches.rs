@@ -25,7 +25,7 @@ use crate::domain::touch::{RecordKind, TouchClass, TouchKind, TouchRecord};
 use crate::store::touches::{self, Client, NewTouch, Words};
 use crate::store::{Conn, Db, StoreError, labels, ledger};
 use crate::tracking::classify::{Classifier, Revised};
-use crate::tracking::writer::{SinkError, Stored, TouchSink};
+use crate::tracking::writer::{RecordSink, SinkError, Stored};
 use corrections::Corrections;
 use last_clicks::{Click, Clicks, LastClicks};
 
@@ -166,8 +166,8 @@ fn revise(list: &mut [NewTouch<'_>], revised: &HashMap<TouchId, Revised>) -> Has
     in_list
 }
 
-impl TouchSink for StoreSink {
-    fn store(&mut self, batch: &[TouchRecord<'_>]) -> Result<Stored, SinkError> {
+impl<'a> RecordSink<TouchRecord<'a>> for StoreSink {
+    fn store(&mut self, batch: &[TouchRecord<'a>]) -> Result<Stored, SinkError> {
         match self.load(batch) {
             Ok(stored) => {
                 self.corrections.write_if_due(&self.db, &*self.clock, &mut self.clicks);

@@ -1,18 +1,27 @@
 //! How a delivery's items are understood, and what they tell beside stage events.
 
+use std::collections::HashMap;
+
+use crate::connectors::Connector;
 use crate::connectors::reading::{Reading, ReadingOutcome, Supply};
-use crate::connectors::request::Request;
+use crate::connectors::request::{Request, TARGET};
+use crate::domain::delivery::{Delivery, RequestHead};
 use crate::domain::fault::Fault;
+use crate::domain::ids::EndpointId;
 use crate::domain::intake::IntakeDefaults;
 use crate::domain::money::Currency;
 use crate::domain::person::JoinKey;
 use crate::domain::stage::Source;
 use crate::jobs::connectors;
 use crate::jobs::intake::{ApiBody, IntakeContext};
-use crate::store::deliveries::Delivery;
+use crate::store::endpoints::{self, Endpoint};
 use crate::store::identity::{self, Recording};
 use crate::store::stage_events::Teller;
-use crate::store::{Conn, StoreError, endpoints};
+use crate::store::{Conn, StoreError};
+
+/// The connectors of endpoints whose deliveries are read together, each made once.
+#[derive(Debug, Default)]
+pub struct Readers(HashMap<EndpointId, (Endpoint, Connector)>);
 
 /// A delivery's items as their connector reads them.
 #[derive(Debug)]
@@ -25,27 +34,47 @@ pub struct Readings {
     pub currency: Option<Currency>,
 }
 
-impl Readings {
+impl Readers {
     /// Reads a delivery's body, by its endpoint's connector as it is now, or by the form of our own API.
-    pub fn of(
+    pub fn read(
+        &mut self,
         conn: &mut Conn,
         context: &IntakeContext,
         delivery: &Delivery,
-        headers: &[(String, String)],
+        head: &RequestHead,
         body: &[u8],
-    ) -> Result<Self, StoreError> {
-        let Some(endpoint) = delivery.endpoint else {
-            return Ok(Self::of_api(delivery, body));
+    ) -> Result<Readings, StoreError> {
+        let Some(id) = delivery.endpoint else {
+            return Ok(Readings::of_api(delivery, body));
         };
-        let endpoint = endpoints::get(conn, endpoint)?;
-        let connector = connectors::of(&endpoint, &context.secret, delivery.received_at)?;
+        let (endpoint, connector) = self.of(conn, context, delivery, id)?;
         // What follows the token in the URL is among the headers, and nothing is verified again.
-        let request = Request { method: "POST", url: "", headers, body, received_at: delivery.received_at };
+        let target = (!head.target.is_empty()).then(|| (TARGET.to_owned(), head.target.clone()));
+        let headers: Vec<(String, String)> = head.headers.iter().cloned().chain(target).collect();
+        let (method, received_at) = (delivery.method.as_str(), delivery.received_at);
+        let request = Request { method, url: "", headers: &headers, body, received_at };
         let items = connector.read(&request, delivery.message_id.as_deref());
-        let teller = Teller { source: Source::endpoint(endpoint.id), counts_revenue: endpoint.counts_revenue };
-        Ok(Self { items, teller, currency: endpoint.currency })
+        let teller = Teller { source: Source::endpoint(id), counts_revenue: endpoint.counts_revenue };
+        Ok(Readings { items, teller, currency: endpoint.currency })
     }
 
+    fn of(
+        &mut self,
+        conn: &mut Conn,
+        context: &IntakeContext,
+        delivery: &Delivery,
+        id: EndpointId,
+    ) -> Result<&(Endpoint, Connector), StoreError> {
+        if !self.0.contains_key(&id) {
+            let endpoint = endpoints::get(conn, id)?;
+            let connector = connectors::of(&endpoint, &context.secret, delivery.received_at)?;
+            self.0.insert(id, (endpoint, connector));
+        }
+        self.0.get(&id).ok_or_else(|| StoreError::NotFound(format!("endpoint {id}")))
+    }
+}
+
+impl Readings {
     fn of_api(delivery: &Delivery, body: &[u8]) -> Self {
         let teller = Teller { source: Source::stored(delivery.source.clone()), counts_revenue: true };
         let reading = |outcome| Reading { dedup_key: None, outcome, supplies: Vec::new() };
@@ -65,29 +94,18 @@ impl Readings {
         };
         Self { items, teller, currency: None }
     }
-
-    /// One item's reading.
-    pub fn item(&self, place: i64) -> Reading {
-        let found = usize::try_from(place).ok().and_then(|place| self.items.get(place)).cloned();
-        found.unwrap_or_else(|| Reading {
-            dedup_key: None,
-            outcome: ReadingOutcome::Fault(vec![Fault::new(
-                "event",
-                "item-missing",
-                "the delivery holds no such item",
-            )]),
-            supplies: Vec::new(),
-        })
-    }
 }
 
 /// Records who is who, as items tell it beside stage events; answers what is wrong with their names.
+///
+/// With `is_known` the item was read before, and what it tells is recorded only where it is new.
 pub fn supply(
     conn: &mut Conn,
     context: &IntakeContext,
     supplies: &[Supply],
     defaults: &IntakeDefaults,
     recording: &Recording,
+    is_known: bool,
 ) -> Result<Vec<Fault>, StoreError> {
     let mut faults = Vec::new();
     for told in supplies {
@@ -95,6 +113,7 @@ pub fn supply(
         match names.check(defaults, &|email| context.secret.email_hash(email)) {
             // One name alone joins nothing; deals alone are nobody's.
             Ok(keys) if keys.len() < 2 || keys.iter().all(|k| matches!(k, JoinKey::Subject(_))) => {}
+            Ok(keys) if is_known && identity::are_joined(conn, &keys)? => {}
             Ok(keys) => {
                 identity::person_of(conn, &keys, recording)?;
             }

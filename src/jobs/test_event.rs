@@ -4,10 +4,10 @@
 //! rule `test-event`, with what it would have become. Whoever can send a delivery can mark it as a test, by the header
 //! `headwater-test`; so a user sees the vendor's own test arrive without a lead in the books.
 
-use crate::connectors::reading::{Reading, ReadingOutcome};
+use crate::connectors::reading::ReadingOutcome;
 use crate::connectors::verify::{Signed, Unsigned, sign};
 use crate::domain::fault::Fault;
-use crate::domain::intake::{IntakeDefaults, TEST_EVENT, TEST_HEADER, TEST_MESSAGE};
+use crate::domain::intake::{IntakeDefaults, TEST_HEADER, TEST_MESSAGE};
 use crate::domain::person::JoinKey;
 use crate::domain::stage::StageEventDraft;
 use crate::domain::time::UtcMillis;
@@ -15,7 +15,6 @@ use crate::jobs::connectors::{live, preset_of, secrets};
 use crate::jobs::intake::IntakeContext;
 use crate::secret::SecretKey;
 use crate::store::StoreError;
-use crate::store::deliveries::{Item, Verdict};
 use crate::store::endpoints::Endpoint;
 
 /// What a vendor repeats in its handshake is no secret that signs.
@@ -56,17 +55,15 @@ pub fn request(
     Ok(signed)
 }
 
-/// Says what a test would have become.
-pub(super) fn judge(
-    item: &mut Item,
-    told: Reading,
+/// What a test would have become, in words.
+pub(super) fn would_become(
+    outcome: ReadingOutcome,
     context: &IntakeContext,
     defaults: &IntakeDefaults,
     received_at: UtcMillis,
-) {
+) -> String {
     let words = |faults: &[Fault]| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    item.event_id = told.dedup_key;
-    let outcome = match told.outcome {
+    let outcome = match outcome {
         ReadingOutcome::Event(input) => {
             match input.check(defaults, received_at, &|email| context.secret.email_hash(email)) {
                 Ok(draft) => format!("it would have become {}", described(&draft)),
@@ -79,9 +76,7 @@ pub(super) fn judge(
         }
         ReadingOutcome::Fault(faults) => format!("it would have been quarantined: {}", words(&faults)),
     };
-    item.verdict = Verdict::Ignored;
-    item.code = Some(TEST_EVENT.to_owned());
-    item.detail = Some(format!("a test: {outcome}; nothing was stored"));
+    format!("a test: {outcome}; nothing was stored")
 }
 
 /// A draft in words, without what is personal in it.

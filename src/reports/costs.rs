@@ -3,19 +3,23 @@
 //! In a dimension that a cost names, it goes where it says. Over the rows of a
 //! finer dimension it is split by that day's clicks of what it does name; a day
 //! without such clicks stays `(unallocated)`. A cost that names no channel is
-//! `(shared)` by all channels. So cost depends on no model.
+//! shared by its own rule ([`super::sharing`]), or stays `(shared)`. So cost
+//! depends on no model. Each day's amount is converted once, at that day's rate,
+//! before anything is divided.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::ReportError;
-use super::credits::require_currency;
 use super::dimension::{Dimension, Part};
+use super::exchange::{Exchange, Lacking};
 use super::facts::Facts;
-use super::labels::{Origin, Spot};
+use super::labels::{Labels, Origin, Spot};
 use super::parameters::Parameters;
 use super::places::{PlaceId, Places};
+use super::sharing::{Shared, Sharing, Weight};
 use crate::domain::attribution::credit::allocate;
 use crate::domain::cost::{CostDraft, CostEntry};
+use crate::domain::fx::Quote;
 use crate::domain::ids::{CampaignId, ChannelId, LinkId, PostId};
 use crate::domain::time::{Day, UtcMillis};
 use crate::store::{Conn, costs as cost_store};
@@ -58,13 +62,26 @@ pub(super) struct CostPart {
     pub(super) place: PlaceId,
     pub(super) minor: i64,
     pub(super) rule: CostRule,
+    /// How it came to its channel.
+    pub(super) shared: Shared,
+}
+
+/// One day of a cost entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CostDay {
+    pub(super) day: Day,
+    /// Minor units of the entry's currency.
+    pub(super) own_minor: i64,
+    /// The same in the report's.
+    pub(super) minor: i64,
+    pub(super) quote: Quote,
 }
 
 /// A part of one day of a cost entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Spent<'a> {
     pub(super) entry: &'a CostEntry,
-    pub(super) day: Day,
+    pub(super) of: CostDay,
     pub(super) part: CostPart,
 }
 
@@ -78,39 +95,72 @@ pub(super) fn walk(
     take: &mut dyn FnMut(&mut Places<'_>, &Spent<'_>),
 ) -> Result<(), ReportError> {
     let range = parameters.range;
-    for entry in cost_store::visible(conn, range, &facts.moments)? {
-        if !parameters.cost.counts(entry.cost.kind) {
-            continue;
-        }
-        for (day, minor) in entry.cost.by_day().filter(|(d, _)| range.contains(*d)) {
-            require_currency(parameters, entry.cost.amount.currency, day, "cost")?;
-            let start = parameters.zone.day_start(day);
-            let parts = parts_of(&entry.cost, (day, start), minor, places, clicks);
-            if parts.iter().map(|p| p.minor).sum::<i64>() != minor {
+    let all = cost_store::visible(conn, range, &facts.moments)?;
+    let ends = all.iter().flat_map(|e| [e.cost.days.from.max(range.from), e.cost.days.to.min(range.to)].map(|d| (e.cost.amount.currency, d)));
+    let exchange = Exchange::load(conn, &facts.moments, parameters.currency, ends)?;
+    let counted: Vec<&CostEntry> = all.iter().filter(|e| parameters.cost.counts(e.cost.kind)).collect();
+    let mut lacking = Lacking::default();
+    let sharing = Sharing::load(conn, facts, parameters, (&counted, &all), (&exchange, &mut lacking))?;
+    for entry in counted {
+        for (day, own_minor) in entry.cost.by_day().filter(|(d, _)| range.contains(*d)) {
+            let quote = match exchange.quote(entry.cost.amount.currency, day) {
+                Ok(quote) => quote,
+                Err(missing) => {
+                    lacking.note(missing);
+                    continue;
+                }
+            };
+            let of = CostDay { day, own_minor, minor: quote.convert(own_minor)?, quote };
+            let parts = shared_parts(&entry.cost, &of, parameters.zone.day_start(day), places, (clicks, &sharing));
+            if parts.iter().map(|p| p.minor).sum::<i64>() != of.minor {
                 return Err(ReportError::DoesNotAddUp(format!("{} of {day} is not split whole", entry.id)));
             }
             for part in parts {
-                take(places, &Spent { entry: &entry, day, part });
+                take(places, &Spent { entry, of, part });
             }
         }
     }
-    Ok(())
+    Ok(lacking.finish()?)
+}
+
+/// The day's amounts of one cost by place: by channel first, where a rule shares it, and then by what is finer.
+fn shared_parts(
+    cost: &CostDraft,
+    of: &CostDay,
+    day_start: UtcMillis,
+    places: &mut Places<'_>,
+    (clicks, sharing): (&Clicks, &Sharing),
+) -> Vec<CostPart> {
+    let named = Named::of(cost, day_start, places.labels());
+    let origin = Origin::of_cost(cost);
+    if named.channel.is_some() || cost.allocation.is_keep() {
+        return parts_of(origin, &named, (of.day, day_start), of.minor, places, clicks);
+    }
+    let mut parts = Vec::new();
+    for (channel, minor, shared) in sharing.parts(&cost.allocation, &named, of.day, of.minor) {
+        let named = Named { channel, ..named };
+        let origin = Origin { channel, ..origin };
+        let own = parts_of(origin, &named, (of.day, day_start), minor, places, clicks);
+        parts.extend(own.into_iter().map(|part| CostPart { shared, ..part }));
+    }
+    parts
 }
 
 /// The day's amounts of one cost by place; they sum to `minor`.
 fn parts_of(
-    cost: &CostDraft,
+    origin: Origin,
+    named: &Named,
     (day, day_start): (Day, UtcMillis),
     minor: i64,
     places: &mut Places<'_>,
     clicks: &Clicks,
 ) -> Vec<CostPart> {
-    let named = Named::of(cost, day_start, places);
+    let shared = Shared::Not;
     if named.is_nothing() {
         let place = places.nowhere(&Part::Shared);
-        return vec![CostPart { place, minor, rule: CostRule::Shared }];
+        return vec![CostPart { place, minor, rule: CostRule::Shared, shared }];
     }
-    let spot = Spot { origin: Origin::of_cost(cost), post: named.post, country: None, device: None };
+    let spot = Spot { origin, post: named.post, country: None, device: None };
     let fixed: Vec<Option<Part>> = places
         .dimensions()
         .iter()
@@ -122,7 +172,7 @@ fn parts_of(
         .collect();
     if fixed.iter().all(Option::is_some) {
         let place = places.numbered(fixed.into_iter().flatten().collect());
-        return vec![CostPart { place, minor, rule: CostRule::Named }];
+        return vec![CostPart { place, minor, rule: CostRule::Named, shared }];
     }
     let of_day = clicks.get(&day).map_or(&[][..], Vec::as_slice);
     let matching: Vec<&DayClicks> = of_day.iter().filter(|c| named.matches(c)).collect();
@@ -130,20 +180,21 @@ fn parts_of(
 }
 
 /// What a cost names, directly or by its link or post.
-struct Named {
-    channel: Option<ChannelId>,
-    campaign: Option<CampaignId>,
-    post: Option<PostId>,
-    link: Option<LinkId>,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named {
+    pub(super) channel: Option<ChannelId>,
+    pub(super) campaign: Option<CampaignId>,
+    pub(super) post: Option<PostId>,
+    pub(super) link: Option<LinkId>,
 }
 
 impl Named {
-    fn of(cost: &CostDraft, day_start: UtcMillis, places: &Places<'_>) -> Self {
+    pub(super) fn of(cost: &CostDraft, day_start: UtcMillis, labels: &Labels) -> Self {
         let origin = Origin::of_cost(cost);
         Self {
-            channel: places.labels().channel_of(origin, day_start),
-            campaign: places.labels().campaign_of(origin, day_start),
-            post: cost.post.or_else(|| places.labels().post_of(origin, day_start)),
+            channel: labels.channel_of(origin, day_start),
+            campaign: labels.campaign_of(origin, day_start),
+            post: cost.post.or_else(|| labels.post_of(origin, day_start)),
             link: cost.link,
         }
     }
@@ -162,6 +213,13 @@ impl Named {
             Dimension::Link => self.link.is_some(),
             _ => false,
         }
+    }
+
+    /// Whether something weighed is of the campaign and post that a shared cost names.
+    pub(super) fn weighs(&self, weight: &Weight) -> bool {
+        self.campaign.is_none_or(|id| weight.campaign == Some(id))
+            && self.post.is_none_or(|id| weight.post == Some(id))
+            && self.link.is_none_or(|id| weight.link == Some(id))
     }
 
     fn matches(&self, clicks: &DayClicks) -> bool {
@@ -183,7 +241,7 @@ fn split(clicks: &[&DayClicks], fixed: &[Option<Part>], minor: i64, places: &mut
     weights.retain(|_, clicks| *clicks > 0);
     if weights.is_empty() {
         let parts = fixed.iter().map(|own| own.clone().unwrap_or(Part::Unallocated)).collect();
-        return vec![CostPart { place: places.numbered(parts), minor, rule: CostRule::NoClicks }];
+        return vec![CostPart { place: places.numbered(parts), minor, rule: CostRule::NoClicks, shared: Shared::Not }];
     }
     let of = weights.values().sum();
     let shares: Vec<u128> = weights.values().map(|clicks| u128::from(clicks.unsigned_abs())).collect();
@@ -192,6 +250,7 @@ fn split(clicks: &[&DayClicks], fixed: &[Option<Part>], minor: i64, places: &mut
         place: places.numbered(parts),
         minor,
         rule: CostRule::ByClicks { clicks, of },
+        shared: Shared::Not,
     };
     weights.into_iter().zip(amounts).map(part).collect()
 }

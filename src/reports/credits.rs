@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::ReportError;
+use super::exchange::Exchange;
 use super::facts::{Eligibility, Facts, Journeys, Owner};
 use super::labels::{Origin, Spot};
 use super::parameters::{Parameters, ReportClock};
@@ -14,12 +15,11 @@ use crate::domain::attribution::credit::allocate_into;
 use crate::domain::attribution::journey::Journey;
 use crate::domain::attribution::purchases::{Book, Purchase, Refund, divide};
 use crate::domain::attribution::{Choice, Method, ONE_MICRO};
-use crate::domain::fault::Fault;
+use crate::domain::fx::Quote;
 use crate::domain::ids::{StageEventId, TouchId};
-use crate::domain::money::Currency;
 use crate::domain::named_enum::named_enum;
 use crate::domain::stage::{Stage, StageEvent};
-use crate::domain::time::{Day, UtcMillis, Zone};
+use crate::domain::time::UtcMillis;
 use crate::store::Conn;
 use crate::store::touches::Touch;
 
@@ -67,6 +67,8 @@ pub(super) struct Credit<'a> {
     pub(super) window: Window,
     /// The event that makes it so: the sale of a refund, the refund of a refunded customer, the rejection of a lead.
     pub(super) counterpart: Option<StageEventId>,
+    /// How its money was converted; of a refund as its sale's.
+    pub(super) quote: Option<Quote>,
 }
 
 /// One touch's share, or that of nobody.
@@ -113,6 +115,7 @@ pub(super) fn walk(
     let mut owners = facts.owners();
     owners.retain(|owner| owner.events.iter().any(|e| may_count(parameters, e)));
     let eligibility = Eligibility::of(parameters);
+    let exchange = Exchange::of_events(conn, &facts.moments, parameters, &facts.events)?;
     for chunk in owners.chunks(OWNERS_AT_A_TIME) {
         let journeys = Journeys::load(conn, facts, chunk, &eligibility)?;
         let mut walk = Walk {
@@ -120,6 +123,7 @@ pub(super) fn walk(
             journeys: &journeys,
             places,
             parameters,
+            exchange: &exchange,
             sink,
             place_of: HashMap::new(),
             parts: Vec::new(),
@@ -148,24 +152,12 @@ fn is_in(parameters: &Parameters, at: UtcMillis) -> bool {
     parameters.begin() <= at && at < parameters.end()
 }
 
-/// Refuses an amount in another currency: without a rate table every foreign amount lacks its rate.
-pub(super) fn require_currency(parameters: &Parameters, currency: Currency, day: Day, what: &str) -> Result<(), Fault> {
-    let ours = parameters.currency;
-    if currency == ours {
-        return Ok(());
-    }
-    let detail = format!(
-        "a {what} of {day} is in {currency}, and there is no rate from {currency} to {ours} for that day; report in \
-         {currency}, or record the amount in {ours}"
-    );
-    Err(Fault::new("currency", "rate-missing", detail))
-}
-
 struct Walk<'w, 'p> {
     facts: &'w Facts,
     journeys: &'w Journeys<'w>,
     places: &'w mut Places<'p>,
     parameters: &'w Parameters,
+    exchange: &'w Exchange,
     sink: &'w mut dyn Sink,
     place_of: HashMap<TouchId, (PlaceId, UtcMillis)>,
     parts: Vec<u128>,
@@ -241,7 +233,8 @@ impl Walk<'_, '_> {
         self.parts = parts;
         let window = Window { look_back_days, after: None, is_inherited: false };
         let shares = self.divided(&of_touches, ONE_MICRO, choice, event);
-        self.give(&Credit { model, measure, event, whole: ONE_MICRO, shares: &shares, window, counterpart }, choice)
+        let (whole, quote) = (ONE_MICRO, None);
+        self.give(&Credit { model, measure, event, whole, shares: &shares, window, counterpart, quote }, choice)
     }
 
     fn purchases(&mut self, owner: &Owner<'_>, model: usize, choice: &Choice) -> Result<(), ReportError> {
@@ -257,8 +250,8 @@ impl Walk<'_, '_> {
             }
             if n == 0 {
                 let shares = self.divided(&purchase.parts, ONE_MICRO, choice, event);
-                let (measure, whole, counterpart) = (Measure::Customers, ONE_MICRO, None);
-                let customer = Credit { model, measure, event, whole, shares: &shares, window, counterpart };
+                let (measure, whole, counterpart, quote) = (Measure::Customers, ONE_MICRO, None, None);
+                let customer = Credit { model, measure, event, whole, shares: &shares, window, counterpart, quote };
                 self.give(&customer, choice)?;
                 if let Some(refund) = refunds.iter().find(|r| r.sale == Some(event.id)) {
                     let (measure, counterpart) = (Measure::RefundedCustomers, Some(refund.event.id));
@@ -280,14 +273,14 @@ impl Walk<'_, '_> {
         choice: &Choice,
         window: Window,
     ) -> Result<(), ReportError> {
-        let whole = purchase.revenue_minor;
-        if whole == 0 {
+        if purchase.revenue_minor == 0 {
             return Ok(());
         }
-        self.require_money(purchase.event)?;
+        let quote = self.exchange.of_event(purchase.event)?;
+        let whole = quote.convert(purchase.revenue_minor)?;
         let shares = self.divided(&purchase.parts, whole, choice, purchase.event);
-        let (measure, event, counterpart) = (Measure::GrossRevenue, purchase.event, None);
-        self.give(&Credit { model, measure, event, whole, shares: &shares, window, counterpart }, choice)
+        let (measure, event, counterpart, quote) = (Measure::GrossRevenue, purchase.event, None, Some(quote));
+        self.give(&Credit { model, measure, event, whole, shares: &shares, window, counterpart, quote }, choice)
     }
 
     fn refund(
@@ -298,36 +291,40 @@ impl Walk<'_, '_> {
         choice: &Choice,
     ) -> Result<(), ReportError> {
         let event = refund.event;
-        let whole = event.value.map_or(0, |m| m.minor.abs());
-        if whole == 0 || !event.counts_revenue {
+        if refund.amount_minor == 0 || !event.counts_revenue {
             return Ok(());
         }
-        self.require_money(event)?;
         let sale = purchases.iter().find(|p| Some(p.event.id) == refund.sale);
+        // At the sale's rate, and as the difference of two sums, so that a sale that is given back whole comes to 0.
+        let quote = self.exchange.of_event(sale.map_or(event, |s| s.event))?;
+        let before = quote.convert(refund.before_minor)?;
+        let after = quote.convert(refund.before_minor + refund.amount_minor)?;
+        let whole = after - before;
         let mut shares = match sale {
             None => vec![self.nobodys(&super::dimension::Part::UnmatchedRefund, event, whole)],
             // To the row that the sale went to.
             Some(sale) if is_told(choice) => vec![self.told(sale.event, event, whole)],
             // The whole of it to each row that the whole sale went to.
             Some(sale) if !choice.adds_up() => self.divided(&sale.parts, whole, choice, event),
-            Some(sale) => self.taken_back(refund, sale, event),
+            Some(sale) => self.taken_back(sale, (before, after), event),
         };
         shares.retain(|s| s.amount != 0);
         let window = Window { look_back_days: 0, after: None, is_inherited: sale.is_some() };
-        let (measure, counterpart) = (Measure::Refunds, sale.map(|s| s.event.id));
-        self.give(&Credit { model, measure, event, whole, shares: &shares, window, counterpart }, choice)
+        let (measure, counterpart, quote) = (Measure::Refunds, sale.map(|s| s.event.id), Some(quote));
+        self.give(&Credit { model, measure, event, whole, shares: &shares, window, counterpart, quote }, choice)
     }
 
-    fn taken_back(&mut self, refund: &Refund<'_>, sale: &Purchase<'_>, event: &StageEvent) -> Vec<Share> {
+    fn taken_back(&mut self, sale: &Purchase<'_>, (before, after): (i64, i64), event: &StageEvent) -> Vec<Share> {
         let part_of: HashMap<TouchId, u128> = sale.parts.iter().copied().collect();
-        let mut shares = Vec::with_capacity(refund.shares.len());
-        for (touch, amount) in &refund.shares {
+        let taken = sale.taken_back(before, after);
+        let mut shares = Vec::with_capacity(taken.len());
+        for (touch, amount) in taken {
             shares.push(match touch {
-                None => self.nobodys(&super::dimension::Part::Unattributed, event, *amount),
+                None => self.nobodys(&super::dimension::Part::Unattributed, event, amount),
                 Some(id) => {
-                    let (place, at) = self.place(*id, event);
-                    let part = part_of.get(id).copied().unwrap_or(0);
-                    Share { touch: Some(*id), at, place, part, amount: *amount }
+                    let (place, at) = self.place(id, event);
+                    let part = part_of.get(&id).copied().unwrap_or(0);
+                    Share { touch: Some(id), at, place, part, amount }
                 }
             });
         }
@@ -393,13 +390,6 @@ impl Walk<'_, '_> {
         };
         self.place_of.insert(id, found);
         found
-    }
-
-    fn require_money(&self, event: &StageEvent) -> Result<(), Fault> {
-        // The day is the UTC day of the sale.
-        event.value.map_or(Ok(()), |m| {
-            require_currency(self.parameters, m.currency, Zone::utc().day_of(event.occurred_at), event.stage.as_str())
-        })
     }
 
     /// Hands a credit on, once it is certain that it adds up.

@@ -145,6 +145,8 @@ pub fn run(conn: &mut Conn, parameters: &Parameters, asked: &Asked) -> Result<Do
     let mut moments = Moments::all(from);
     let mut facts = Facts::load(conn, &moments)?;
     let mut steps = vec![Rc::new(fill(conn, &facts, &parameters)?)];
+    // The earlier report had a rate for all that it counted; what is told later may have come with its rate.
+    moments.first_rates = to;
     for cause in CAUSES.iter().filter(|_| from < to) {
         (cause.see)(&mut moments, to);
         let seen = std::mem::replace(&mut facts, Facts::load(conn, &moments)?);
@@ -195,20 +197,34 @@ fn document(
         rows,
         totals: Vec::new(),
     };
+    let idle = idle(rows.iter().chain(&totals));
     Ok(Document {
         report: KIND.name,
         title: "Restatement of cost per lead".into(),
         parameters: parameters.clone(),
         more: vec![("from_as_of", from.0.to_string()), ("to_as_of", to.0.to_string())],
         sheets: vec![
-            sheet("rows", "Rows", dimensions.chain(columns()).collect(), rows),
-            sheet("totals", "All rows together", columns(), totals),
+            sheet("rows", "Rows", dimensions.chain(columns(&idle)).collect(), rows),
+            sheet("totals", "All rows together", columns(&idle), totals),
         ],
         notes: notes((from, to)),
     })
 }
 
-fn columns() -> Vec<SheetColumn> {
+/// The causes that moved nothing, which a page and a terminal leave out.
+fn idle<'r>(rows: impl Iterator<Item = &'r Vec<SheetCell>>) -> Vec<&'static str> {
+    let mut idle: Vec<&'static str> = CAUSES.iter().map(|c| c.name).collect();
+    let is_zero = |cell: &SheetCell| matches!(cell, SheetCell::Count(0) | SheetCell::Micro(0) | SheetCell::Minor(0));
+    for row in rows {
+        // The causes stand last.
+        let own = row.iter().rev().zip(CAUSES.iter().rev());
+        let moving: Vec<&str> = own.filter(|(cell, _)| !is_zero(cell)).map(|(_, cause)| cause.name).collect();
+        idle.retain(|name| !moving.contains(name));
+    }
+    idle
+}
+
+fn columns(idle: &[&str]) -> Vec<SheetColumn> {
     let mut columns = vec![
         SheetColumn::new("model", "Model"),
         SheetColumn::hidden("figure", "Column"),
@@ -217,7 +233,10 @@ fn columns() -> Vec<SheetColumn> {
         SheetColumn::new("after", "After"),
         SheetColumn::new("difference", "Difference"),
     ];
-    columns.extend(CAUSES.iter().map(|cause| SheetColumn::new(cause.name, cause.heading)));
+    columns.extend(CAUSES.iter().map(|cause| SheetColumn {
+        is_shown: !idle.contains(&cause.name),
+        ..SheetColumn::new(cause.name, cause.heading)
+    }));
     columns
 }
 
@@ -261,6 +280,7 @@ fn notes((from, to): (UtcMillis, UtcMillis)) -> Vec<String> {
              comes: {}. The causes of a sum add to exactly its difference; where they cancel out it is listed, too.",
             order.join(", ")
         ),
+        "A cause that moved nothing has a column in JSON and CSV alone.".into(),
         "Ratios follow from the sums. What a period is compared with has a restatement of its own.".into(),
     ]
 }

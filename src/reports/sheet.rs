@@ -83,6 +83,8 @@ pub enum SheetCell {
     Proportion(Option<String>),
     /// A probability or a limit of one, printed with 9 decimals and shown as a percentage.
     Share(Option<f64>),
+    /// A probability, a rate or a sum of them, printed with 9 decimals and shown with 6, as readers compute with it.
+    Estimate(f64),
     /// A length of time in milliseconds, shown in days.
     Span(i64),
     /// An instant.

@@ -7,11 +7,10 @@ use super::cost_per_lead::{self, Figures};
 use super::credits::Measure;
 use super::facts::Facts;
 use super::parameters::ReportClock;
+use super::rates::{part, rate, rate_columns};
 use super::sheet::{Document, Sheet, SheetCell as Cell, SheetColumn as Column};
 use super::{Parameters, ReportError};
-use crate::domain::money::ratio4;
 use crate::domain::stage::{Stage, StageEvent};
-use crate::domain::statistics::{Confidence, proportion};
 use crate::domain::time::UtcMillis;
 use crate::store::{Conn, Moments, ledger};
 
@@ -90,11 +89,11 @@ fn funnel(parameters: &Parameters, totals: &Figures, entries: &[Entries]) -> She
     let leads: Vec<(&Entries, UtcMillis)> =
         entries.iter().filter_map(|e| e.get("lead").filter(|at| is_in(at)).map(|at| (e, *at))).collect();
     let mut rows = Vec::new();
-    let mut before: Option<u64> = None;
+    let of = to_i64(leads.len());
+    let mut before: Option<i64> = None;
     for (measure, name, [label, _, _]) in FUNNEL {
         let reached = leads.iter().filter(|(e, lead)| e.get(name).is_some_and(|at| at >= lead)).count();
-        let (reached, of) = (to_u64(reached), to_u64(leads.len()));
-        let limits = proportion::wilson(reached, of, Confidence::NINETY_FIVE);
+        let reached = to_i64(reached);
         let mut lags: Vec<i64> = entries
             .iter()
             .filter_map(|e| Some((e.get("lead")?, e.get(name).filter(|at| is_in(at))?)))
@@ -102,36 +101,37 @@ fn funnel(parameters: &Parameters, totals: &Figures, entries: &[Entries]) -> She
             .filter(|lag| *lag >= 0)
             .collect();
         lags.sort_unstable();
-        rows.push(vec![
+        let mut row = vec![
             Cell::text(*label),
             Cell::Micro(totals.get(*measure)),
             Cell::MinorRatio(totals.cost_per(totals.get(*measure))),
-            Cell::Count(to_i64(reached)),
-            Cell::Count(to_i64(of)),
-            Cell::Proportion(ratio4(reached.into(), of.into())),
-            Cell::Share(limits.map(|l| l.low)),
-            Cell::Share(limits.and_then(|l| l.high)),
-            Cell::Proportion(before.and_then(|n| ratio4(reached.into(), n.into()))),
-            Cell::Count(i64::try_from(lags.len()).unwrap_or(i64::MAX)),
+            Cell::Count(reached),
+            Cell::Count(of),
+        ];
+        row.extend(rate(reached, of));
+        row.extend([
+            before.map_or(Cell::Blank, |n| part(reached, n)),
+            Cell::Count(to_i64(lags.len())),
             percentile(&lags, 50).map_or(Cell::Blank, Cell::Span),
             percentile(&lags, 90).map_or(Cell::Blank, Cell::Span),
         ]);
+        rows.push(row);
         before = Some(reached);
     }
-    let columns = vec![
+    let mut columns = vec![
         Column::new("stage", "Stage"),
         Column::new("entered_micro", "Entered"),
         Column::new("cost_per_entry_minor", "Cost of each"),
         Column::new("leads_that_reached", "Leads that reached it"),
         Column::hidden("leads", "Leads"),
-        Column::new("rate", "Of leads"),
-        Column::new("rate_lo95", "At least"),
-        Column::new("rate_hi95", "At most"),
+    ];
+    columns.extend(rate_columns("rate", "Of leads"));
+    columns.extend([
         Column::new("rate_of_previous", "Of the stage before"),
         Column::hidden("lags", "Lags known"),
         Column::new("lag_median_ms", "Median lag"),
         Column::new("lag_p90_ms", "90th percentile"),
-    ];
+    ]);
     Sheet { name: "rows", title: "Stages".into(), columns, rows, totals: Vec::new() }
 }
 
@@ -171,11 +171,7 @@ pub(super) fn percentile(sorted: &[i64], percent: usize) -> Option<i64> {
     sorted.get(rank - 1).copied()
 }
 
-fn to_u64(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
-}
-
-fn to_i64(n: u64) -> i64 {
+fn to_i64(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 

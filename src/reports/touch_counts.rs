@@ -1,8 +1,8 @@
 //! How many touches each day had, by the labels that a report sees.
 //!
-//! From the rollups where they hold what is asked: from those of quarters of an hour by channel in any zone, from those
-//! of days and links in their own; else from the touches of the period. The figures are the same. Which it was is
-//! told by nothing in the answer, as the answer must not depend on it.
+//! From the rollups where they hold what is asked: from those of quarters of an hour by channel, country and device in
+//! any zone, from those of days and links in their own; else from the touches of the period. The figures are the same.
+//! Which it was is told by nothing in the answer, as the answer must not depend on it.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -3,8 +3,10 @@
 use diesel::prelude::*;
 
 use super::labels::Author;
-use super::schema::{batches, cost_entries, identity_facts, stage_events, touches};
-use super::{Conn, StoreError, bytes, costs, ledger, rollups, stored, uuid};
+use super::schema::{
+    batches, cost_entries, cost_schedules, fx_rates, hourly_rates, identity_facts, stage_events, touches,
+};
+use super::{Conn, StoreError, bytes, costs, ledger, rates, rollups, schedules, stored, uuid};
 use crate::domain::fault::Fault;
 use crate::domain::ids::BatchId;
 use crate::domain::named_enum::named_enum;
@@ -19,6 +21,8 @@ named_enum!(
         Conversions = "conversions",
         /// Cost entries.
         Costs = "costs",
+        /// Exchange rates.
+        Rates = "rates",
     }
 );
 
@@ -95,11 +99,17 @@ pub fn undo(conn: &mut Conn, id: BatchId, author: &Author) -> Result<Batch, Stor
         let why = format!("{id} was undone already, at {undone}");
         return Err(StoreError::refused(Fault::new("batch", "already-undone", why)));
     }
-    if batch.kind == BatchKind::Costs
-        && let Some(later) = costs::rests_on(conn, &batch)?
-    {
+    let later = match batch.kind {
+        BatchKind::Costs => {
+            schedules::require_last(conn, id)?;
+            costs::rests_on(conn, &batch)?
+        }
+        BatchKind::Rates => rates::rests_on(conn, &batch)?,
+        BatchKind::Touches | BatchKind::Conversions => None,
+    };
+    if let Some(later) = later {
         let why = format!(
-            "{} has replaced entries of {id}, or covers days that it replaced; undo that first",
+            "{} has replaced facts of {id}, or covers days that it replaced; undo that first",
             label_of(conn, later)?
         );
         return Err(StoreError::refused(Fault::new("batch", "replaced-since", why)));
@@ -125,7 +135,13 @@ pub fn undo(conn: &mut Conn, id: BatchId, author: &Author) -> Result<Batch, Stor
         }
         BatchKind::Costs => {
             void!(cost_entries);
+            void!(cost_schedules);
+            void!(hourly_rates);
             costs::restore_replaced(conn, &batch, at)?;
+        }
+        BatchKind::Rates => {
+            void!(fx_rates);
+            rates::restore_corrected(conn, &batch, at)?;
         }
     }
     on!(conn, c => diesel::update(batches::table.filter(batches::id.eq(&key))).set(batches::voided_at.eq(at.0)).execute(c))?;

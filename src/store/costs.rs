@@ -5,10 +5,12 @@ use diesel::prelude::*;
 use super::batches::{Batch, BatchKind};
 use super::labels::Author;
 use super::schema::cost_entries;
-use super::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, batches, bytes, fact_id, ledger, stored, uuid};
+use super::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, batches, bytes, fact_id, ledger, schedules, stored, uuid};
+use crate::domain::allocation::Allocation;
 use crate::domain::cost::{CostDraft, CostEntry, CostKind};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{BatchId, CampaignId, ChannelId, CostEntryId, LinkId, PostId};
+use crate::domain::labour::{Hours, Labour};
 use crate::domain::money::Money;
 use crate::domain::stage::Source;
 use crate::domain::time::{DayRange, UtcMillis};
@@ -31,6 +33,22 @@ struct Row {
     currency: String,
     source: String,
     document: Option<String>,
+    allocation: Option<String>,
+    note: Option<String>,
+    worker: Option<String>,
+    work_seconds: Option<i64>,
+    hourly_minor: Option<i64>,
+}
+
+/// A rule as it is stored; none where the cost stays shared.
+pub(super) fn stored_allocation(allocation: &Allocation) -> Option<String> {
+    Some(allocation).filter(|a| !a.is_keep()).map(ToString::to_string)
+}
+
+/// Reads it back.
+pub(super) fn read_allocation(text: Option<&str>) -> Result<Allocation, StoreError> {
+    let rule: Allocation<String> = stored(text.unwrap_or_default())?;
+    rule.try_map(|channel| stored(&channel))
 }
 
 impl Row {
@@ -47,6 +65,14 @@ impl Row {
                 amount: Money { minor: self.amount_minor, currency: stored(&self.currency)? },
                 source: Source::stored(self.source),
                 document: self.document,
+                allocation: read_allocation(self.allocation.as_deref())?,
+                note: self.note,
+                labour: match (self.worker, self.work_seconds, self.hourly_minor) {
+                    (Some(worker), Some(seconds), Some(hourly_minor)) => {
+                        Some(Labour { worker, hours: Hours::of_seconds(seconds), hourly_minor })
+                    }
+                    _ => None,
+                },
             },
         })
     }
@@ -68,6 +94,11 @@ impl Row {
             currency: cost.amount.currency.code().into(),
             source: cost.source.as_str().into(),
             document: cost.document.clone(),
+            allocation: stored_allocation(&cost.allocation),
+            note: cost.note.clone(),
+            worker: cost.labour.as_ref().map(|l| l.worker.clone()),
+            work_seconds: cost.labour.as_ref().map(|l| l.hours.seconds()),
+            hourly_minor: cost.labour.as_ref().map(|l| l.hourly_minor),
         }
     }
 }
@@ -184,7 +215,7 @@ pub(super) fn restore_replaced(conn: &mut Conn, batch: &Batch, at: UtcMillis) ->
     write(conn, &restored)
 }
 
-/// Entries that a report sees and whose days touch a range.
+/// Entries that a report sees and whose days touch a range, the months of schedules among them, in a fixed order.
 pub fn visible(conn: &mut Conn, range: DayRange, moments: &Moments) -> Result<Vec<CostEntry>, StoreError> {
     use cost_entries as t;
     let (from, to) = (range.from.to_string(), range.to.to_string());
@@ -192,7 +223,10 @@ pub fn visible(conn: &mut Conn, range: DayRange, moments: &Moments) -> Result<Ve
         .filter(t::day_from.le(&to)).filter(t::day_to.ge(&from)).filter(t::recorded_at.le(moments.costs.0))
         .filter(t::voided_at.is_null().or(t::voided_at.gt(moments.costs.0)))
         .select(Row::as_select()).load(c))?;
-    rows.into_iter().map(Row::into_entry).collect()
+    let mut entries = rows.into_iter().map(Row::into_entry).collect::<Result<Vec<_>, _>>()?;
+    entries.extend(schedules::entries(conn, range, moments)?);
+    entries.sort_by_key(|e| (e.cost.days.from, e.id));
+    Ok(entries)
 }
 
 /// The newest standing entries.
@@ -224,6 +258,8 @@ fn same_entries(a: &[CostDraft], b: &[CostDraft]) -> bool {
             c.amount.minor,
             c.amount.currency.code(),
             c.document.clone(),
+            (c.allocation.to_string(), c.note.clone()),
+            c.labour.as_ref().map(|l| (l.worker.clone(), l.hours, l.hourly_minor)),
         )
     };
     let sorted = |list: &[CostDraft]| {

@@ -25,6 +25,9 @@ pub enum StoreError {
     /// A stored value is not what this program writes.
     #[error("the database holds something unexpected: {0}")]
     Corrupt(String),
+    /// A rule of the schema forbids the row, whoever sends it and however often.
+    #[error("the database's rules forbid it: {0}")]
+    Forbidden(String),
     /// Anything else the database said.
     #[error("the database refused: {0}")]
     Other(String),
@@ -39,7 +42,9 @@ impl StoreError {
     /// What the database said, without the words around it.
     pub(super) fn cause(&self) -> String {
         match self {
-            Self::Busy(why) | Self::Unavailable(why) | Self::Corrupt(why) | Self::Other(why) => why.clone(),
+            Self::Busy(why) | Self::Unavailable(why) | Self::Corrupt(why) | Self::Forbidden(why) | Self::Other(why) => {
+                why.clone()
+            }
             other => other.to_string(),
         }
     }
@@ -66,6 +71,9 @@ impl From<DieselError> for StoreError {
                     DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
                         Self::Unavailable(text)
                     }
+                    DatabaseErrorKind::ForeignKeyViolation
+                    | DatabaseErrorKind::NotNullViolation
+                    | DatabaseErrorKind::CheckViolation => Self::Forbidden(text),
                     DatabaseErrorKind::SerializationFailure => Self::Busy(text),
                     _ if PASSING.iter().any(|words| lower.contains(words)) => Self::Busy(text),
                     _ if lower.contains("readonly")

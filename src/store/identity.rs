@@ -88,6 +88,19 @@ pub fn keys_of(conn: &mut Conn, persons: &[PersonId]) -> Result<Vec<(PersonId, J
     Ok(keys)
 }
 
+/// Whether one person has all of these keys already.
+pub fn are_joined(conn: &mut Conn, keys: &[JoinKey]) -> Result<bool, StoreError> {
+    let mut common: Option<Vec<PersonId>> = None;
+    for key in keys {
+        let holders = holders(conn, key)?;
+        common = Some(match common {
+            None => holders,
+            Some(known) => known.into_iter().filter(|p| holders.contains(p)).collect(),
+        });
+    }
+    Ok(common.is_some_and(|persons| !persons.is_empty()))
+}
+
 /// Records joins of many persons at once.
 pub fn insert_joins(conn: &mut Conn, joins: &[(PersonId, JoinKey)], recording: &Recording) -> Result<(), StoreError> {
     let rows: Vec<Row> = joins.iter().map(|(p, k)| join_row(*p, k, recording)).collect();

@@ -20,13 +20,16 @@ pub mod costs;
 pub mod deliveries;
 pub mod endpoint_traffic;
 pub mod endpoints;
+pub mod hourly_rates;
 pub mod identity;
 pub mod labels;
 pub mod ledger;
 pub mod link_targets;
 pub mod links;
 pub mod matches;
+pub mod rates;
 pub mod rollups;
+pub mod schedules;
 pub mod stage_events;
 pub mod touches;
 
@@ -46,9 +49,9 @@ use crate::domain::time::UtcMillis;
 /// Rows per statement: below SQLite's limit of 32,766 variables for our widest table.
 const ROWS_PER_STATEMENT: usize = 500;
 
-/// The id of a new fact: UUIDv7 of its ledger time, counting up within it, so that facts of one transaction keep the
+/// The id of a new fact or delivery: UUIDv7 of its ledger time, counting up within it, so that facts of one transaction keep the
 /// order in which they were told.
-fn fact_id(at: UtcMillis) -> Uuid {
+pub fn fact_id(at: UtcMillis) -> Uuid {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let [a, b, c, d] = COUNTER.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     let mut bytes: [u8; 10] = rand::random();

@@ -15,6 +15,9 @@ pub struct Moments {
     pub costs: UtcMillis,
     /// Exchange rates.
     pub rates: UtcMillis,
+    /// Exchange rates for amounts that have none up to [`Self::rates`]: in a restatement those that a cost or sale of
+    /// later came with, as otherwise its step would have no answer.
+    pub first_rates: UtcMillis,
     /// Labels of channels, campaigns, posts and links.
     pub labels: UtcMillis,
     /// Later classes of touches.
@@ -38,6 +41,7 @@ impl Moments {
             voids: as_of,
             costs: as_of,
             rates: as_of,
+            first_rates: as_of,
             labels: as_of,
             classes: as_of,
             identity: as_of,
@@ -67,6 +71,7 @@ mod tests {
             Moments { voids: other, ..all },
             Moments { costs: other, ..all },
             Moments { rates: other, ..all },
+            Moments { first_rates: other, ..all },
             Moments { labels: other, ..all },
             Moments { classes: other, ..all },
             Moments { identity: other, ..all },

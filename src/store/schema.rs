@@ -264,6 +264,11 @@ diesel::table! {
         message_id -> Nullable<Text>,
         body -> Binary,
         source -> Text,
+        method -> Text,
+        content_type -> Nullable<Text>,
+        bytes -> BigInt,
+        head -> Nullable<Binary>,
+        removed_at -> Nullable<BigInt>,
     }
 }
 
@@ -334,6 +339,59 @@ diesel::table! {
         currency -> Text,
         source -> Text,
         document -> Nullable<Text>,
+        allocation -> Nullable<Text>,
+        note -> Nullable<Text>,
+        worker -> Nullable<Text>,
+        work_seconds -> Nullable<BigInt>,
+        hourly_minor -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    cost_schedules (id) {
+        id -> Binary,
+        schedule_id -> Binary,
+        recorded_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        batch_id -> Binary,
+        effective_from -> Text,
+        name -> Text,
+        kind -> Text,
+        first_day -> Text,
+        last_day -> Nullable<Text>,
+        channel_id -> Nullable<BigInt>,
+        campaign_id -> Nullable<BigInt>,
+        amount_minor -> BigInt,
+        currency -> Text,
+        allocation -> Nullable<Text>,
+        document -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    hourly_rates (id) {
+        id -> Binary,
+        recorded_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        batch_id -> Binary,
+        worker -> Text,
+        effective_from -> Text,
+        hourly_minor -> BigInt,
+        currency -> Text,
+    }
+}
+
+diesel::table! {
+    fx_rates (id) {
+        id -> Binary,
+        recorded_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        batch_id -> Binary,
+        day -> Text,
+        base -> Text,
+        quote -> Text,
+        value -> Text,
+        source -> Text,
     }
 }
 
@@ -363,5 +421,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     delivery_items,
     stage_events,
     identity_facts,
-    cost_entries
+    cost_entries,
+    cost_schedules,
+    hourly_rates,
+    fx_rates
 );

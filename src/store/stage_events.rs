@@ -165,6 +165,28 @@ pub fn void(conn: &mut Conn, id: StageEventId, author: &Author) -> Result<bool, 
     }
 }
 
+/// Voids events and the joins they told at `at`, for a caller that holds the ledger: others told in their place at the
+/// same time are one change to every report.
+pub fn void_at(conn: &mut Conn, ids: &[StageEventId], at: UtcMillis) -> Result<(), StoreError> {
+    use stage_events as t;
+    for id in ids {
+        on!(conn, c => diesel::update(t::table.filter(t::id.eq(bytes(id.0))).filter(t::voided_at.is_null()))
+            .set(t::voided_at.eq(at.0)).execute(c))?;
+        identity::void_of_event(conn, *id, at)?;
+    }
+    Ok(())
+}
+
+/// Those of some events that stand, with the sender's id and the hash of the content.
+pub fn standing(conn: &mut Conn, ids: &[StageEventId]) -> Result<Vec<(StageEventId, String, Vec<u8>)>, StoreError> {
+    use stage_events as t;
+    let keys: Vec<Vec<u8>> = ids.iter().map(|id| bytes(id.0)).collect();
+    let rows: Vec<(Vec<u8>, String, Vec<u8>)> = on!(conn, c => t::table
+        .filter(t::id.eq_any(&keys)).filter(t::voided_at.is_null())
+        .select((t::id, t::event_id, t::content_hash)).load(c))?;
+    rows.into_iter().map(|(id, event_id, hash)| Ok((StageEventId(uuid(&id)?), event_id, hash))).collect()
+}
+
 /// The events that a report sees, each kind up to its own moment.
 macro_rules! seen {
     ($moments:expr) => {{
@@ -195,6 +217,15 @@ pub fn get(conn: &mut Conn, id: StageEventId) -> Result<StageEvent, StoreError> 
     let row: Option<Loaded> = on!(conn, c => t::table.filter(t::id.eq(bytes(id.0))).filter(t::voided_at.is_null())
         .select(Loaded::as_select()).first(c).optional())?;
     row.map(Loaded::into_event).transpose()?.ok_or_else(|| StoreError::NotFound(format!("stage event {id}")))
+}
+
+/// Those of some events that there are, each with whether it has been voided.
+pub fn get_all(conn: &mut Conn, ids: &[StageEventId]) -> Result<Vec<(StageEvent, bool)>, StoreError> {
+    use stage_events as t;
+    let keys: Vec<Vec<u8>> = ids.iter().map(|id| bytes(id.0)).collect();
+    let rows: Vec<(Loaded, Option<i64>)> = on!(conn, c => t::table.filter(t::id.eq_any(&keys))
+        .select((Loaded::as_select(), t::voided_at)).load(c))?;
+    rows.into_iter().map(|(row, voided_at)| Ok((row.into_event()?, voided_at.is_some()))).collect()
 }
 
 /// The newest standing events.

@@ -1,13 +1,13 @@
-//! The writer: one thread that loads the journal into the database, in batches.
+//! The writer: one thread that loads a journal into the database, in batches. Each kind of record has its own.
 //!
-//! Constraints: redirects never wait for it, and appending wakes it without a lock (one atomic
+//! Constraints: who appends never waits for it, and appending wakes it without a lock (one atomic
 //! load, and an `unpark` at most once per batch age). One record that the database refuses never
 //! holds up the rest, and a database that is away holds up the writer alone.
 //!
 //! Operation: sleep until woken, let a batch gather for its age, read up to its size, hand it to
-//! the [`TouchSink`], move the checkpoint, and go on without sleeping while batches are full. A
+//! the [`RecordSink`], move the checkpoint, and go on without sleeping while batches are full. A
 //! refused batch is halved until the one refused record stands alone; that goes to quarantine
-//! without its address and network click ids, which are personal. An unavailable database is tried again with
+//! without what is personal in it. An unavailable database is tried again with
 //! doubling pauses.
 
 use std::any::Any;
@@ -19,8 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
-use super::journal::{Counters, EndView, Position, Reader, Record as _, add};
-use crate::domain::touch::TouchRecord;
+use super::journal::{Counters, EndView, Position, Reader, Record, add};
 
 /// Longest sleep without a wake: bounds the damage of a missed one, and lets an idle segment age.
 const IDLE: Duration = Duration::from_secs(1);
@@ -45,17 +44,21 @@ pub enum SinkError {
     Rejected(String),
 }
 
-/// Where touches go. Idempotent by touch id: after a crash some records come again.
-pub trait TouchSink: Send {
+/// Where records go. Idempotent by their ids: after a crash some records come again.
+pub trait RecordSink<R>: Send {
     /// Stores a batch in one transaction, and returns after its commit.
-    fn store(&mut self, batch: &[TouchRecord<'_>]) -> Result<Stored, SinkError>;
+    fn store(&mut self, batch: &[R]) -> Result<Stored, SinkError>;
 }
 
 /// How the writer goes about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriterOptions {
+    /// What the records are called in the log, in the plural; the thread is named after them.
+    pub what: &'static str,
     /// Most records of one batch.
     pub batch_size: usize,
+    /// A batch ends behind the record with which it has more bytes than this.
+    pub batch_bytes: u64,
     /// How long a batch gathers.
     pub batch_age: Duration,
     /// First pause after the database was away; doubles.
@@ -67,7 +70,9 @@ pub struct WriterOptions {
 impl Default for WriterOptions {
     fn default() -> Self {
         Self {
+            what: "touches",
             batch_size: 1_000,
+            batch_bytes: u64::MAX,
             batch_age: Duration::from_millis(50),
             retry_min: Duration::from_millis(100),
             retry_max: Duration::from_secs(5),
@@ -159,7 +164,11 @@ impl WriterHandle {
 }
 
 /// Starts the writer's thread.
-pub fn spawn(reader: Reader, sink: Box<dyn TouchSink>, options: WriterOptions) -> io::Result<WriterHandle> {
+pub fn spawn<R: Record + Clone + Send + 'static>(
+    reader: Reader,
+    sink: Box<dyn RecordSink<R>>,
+    options: WriterOptions,
+) -> io::Result<WriterHandle> {
     let end = reader.end_view();
     let progress = Progress { committed: reader.committed(), ended: false, drained: false };
     let shared = Arc::new(Shared {
@@ -173,14 +182,15 @@ pub fn spawn(reader: Reader, sink: Box<dyn TouchSink>, options: WriterOptions) -
     let counters = Arc::clone(reader.counters());
     let pause = options.retry_min;
     let writer = Writer { reader, sink, options, counters, shared: Arc::clone(&shared), pause };
-    let join = std::thread::Builder::new().name("touch-writer".into()).spawn(move || writer.run())?;
+    let name = format!("write-{}", options.what);
+    let join = std::thread::Builder::new().name(name).spawn(move || writer.run())?;
     let thread = join.thread().clone();
     Ok(WriterHandle { shared, thread, join: Arc::new(Mutex::new(Some(join))), end })
 }
 
-struct Writer {
+struct Writer<R> {
     reader: Reader,
-    sink: Box<dyn TouchSink>,
+    sink: Box<dyn RecordSink<R>>,
     options: WriterOptions,
     counters: Arc<Counters>,
     shared: Arc<Shared>,
@@ -191,7 +201,7 @@ struct Writer {
 /// The thread was told to end at once.
 struct Abandoned;
 
-impl Drop for Writer {
+impl<R> Drop for Writer<R> {
     /// However the thread ends, nobody waits for it any longer.
     fn drop(&mut self) {
         self.shared.progress().ended = true;
@@ -199,7 +209,7 @@ impl Drop for Writer {
     }
 }
 
-impl Writer {
+impl<R: Record + Clone> Writer<R> {
     fn run(mut self) {
         match self.load_until_told() {
             Ok(()) => self.shared.progress().drained = true,
@@ -246,16 +256,16 @@ impl Writer {
     }
 
     /// Reads one batch, settles it and moves the checkpoint.
-    fn load(&mut self, batch: &mut Vec<TouchRecord<'static>>) -> Result<(), Abandoned> {
+    fn load(&mut self, batch: &mut Vec<R>) -> Result<(), Abandoned> {
         batch.clear();
-        while let Err(why) = self.reader.read(self.options.batch_size, batch) {
+        while let Err(why) = self.reader.read_within(self.options.batch_size, self.options.batch_bytes, batch) {
             tracing::error!(error = %why, "the journal cannot be read");
             self.back_off()?;
         }
         self.settle(batch)?;
         self.pause = self.options.retry_min;
         if let Err(why) = self.reader.commit() {
-            tracing::warn!(error = %why, "checkpoint not moved; after a crash some clicks would be read again");
+            tracing::warn!(error = %why, "checkpoint not moved; after a crash some records would be read again");
         }
         let committed = self.reader.committed();
         let mut progress = self.shared.progress();
@@ -267,7 +277,7 @@ impl Writer {
     }
 
     /// Brings every record of a batch to one of stored, duplicate and quarantined.
-    fn settle(&mut self, batch: &[TouchRecord<'_>]) -> Result<(), Abandoned> {
+    fn settle(&mut self, batch: &[R]) -> Result<(), Abandoned> {
         let mut parts: Vec<Range<usize>> = Vec::new();
         if !batch.is_empty() {
             parts.push(0..batch.len());
@@ -281,7 +291,8 @@ impl Writer {
                     self.pause = self.options.retry_min;
                 }
                 Err(SinkError::Unavailable(why)) => {
-                    tracing::warn!(error = why, records = part.len(), "database unavailable; clicks stay journaled");
+                    let what = self.options.what;
+                    tracing::warn!(error = why, records = part.len(), "database unavailable; {what} stay journaled");
                     parts.push(range);
                     self.back_off()?;
                 }
@@ -300,7 +311,7 @@ impl Writer {
     }
 
     /// A sink that panics over a batch refuses it: the thread must outlive one poison record.
-    fn store(&mut self, part: &[TouchRecord<'_>]) -> Result<Stored, SinkError> {
+    fn store(&mut self, part: &[R]) -> Result<Stored, SinkError> {
         let done = catch_unwind(AssertUnwindSafe(|| self.sink.store(part)))
             .unwrap_or_else(|panic| Err(SinkError::Rejected(format!("the sink panicked: {}", message(&*panic)))))?;
         if done.stored + done.duplicate != part.len() as u64 {
@@ -309,13 +320,14 @@ impl Writer {
         Ok(done)
     }
 
-    fn quarantine(&mut self, poison: &TouchRecord<'_>, why: &str) -> Result<(), Abandoned> {
+    fn quarantine(&mut self, poison: &R, why: &str) -> Result<(), Abandoned> {
         let kept = poison.clone().without_personal_data();
         while let Err(failed) = self.reader.quarantine(why, &kept) {
-            tracing::error!(error = %failed, touch = %kept.id, "the quarantine cannot be written");
+            tracing::error!(error = %failed, "the quarantine cannot be written");
             self.back_off()?;
         }
-        tracing::error!(touch = %kept.id, reason = why, "touch refused by the database; put aside in quarantine");
+        let what = self.options.what;
+        tracing::error!(reason = why, "of the {what} the database refused one; it is put aside in quarantine");
         add(&self.counters.quarantined, 1);
         Ok(())
     }

@@ -7,6 +7,7 @@ use headwater::domain::time::{Clock as _, SystemClock, UtcMillis};
 use headwater::domain::touch::NETWORK_CLICK_ID_PARAMS;
 use serde_json::{Value, json};
 
+use crate::hooks;
 use crate::support::binary::{self, Process};
 use crate::support::browser::{Browser, Site, eventually};
 use crate::support::{Backend, Client, TestApp, TestDb, row};
@@ -193,7 +194,12 @@ mod a_click_becomes_a_lead_and_a_customer_in_one_journey {
         let timestamp = seconds.to_string();
         let headers = [("webhook-id", id), ("webhook-timestamp", &timestamp), ("webhook-signature", &signature)];
         let answer = client.send("POST", path, &headers, body.as_bytes()).expect(200);
-        assert_eq!(answer["status"], "stored", "{answer}");
+        assert_eq!(answer["status"], "accepted", "{answer}");
+        let delivery = format!("/api/v1/deliveries/{}", answer["delivery"].as_str().expect("delivery"));
+        eventually("the delivery is stored and read", || {
+            let reply = client.get(&delivery);
+            (reply.status == 200 && reply.json()["items"][0]["status"] == "stored").then_some(())
+        });
     }
 }
 
@@ -364,6 +370,37 @@ in_browser! {
         assert_eq!(bench.browser.eval("typeof headwater"), json!("undefined"));
         assert_eq!(bench.browser.eval("errors"), json!([]));
         assert_eq!(bench.kinds().len(), 1);
+    }
+
+    /// A delivery that does not fit is found, opened, and read again after its mapping was mended.
+    fn a_delivery_is_found_opened_and_read_again(bench) {
+        let app = &bench.app;
+        set_up(app);
+        let mapping = json!({ "event_id": "/ref", "stage": "/what", "occurred_at": "/when", "person": "/who" });
+        let hook = hooks::endpoint(app, &json!({ "mapping": mapping }));
+        let body = r#"{"ref":"d1","what":"Closed Won","when":"2026-03-01T00:00:00Z","who":"crm:7","note":"<img src=x onerror=refused++>"}"#;
+        app.verdicts(&hooks::signed(app, &hook, "m1", body, 0));
+        bench.browser.on_every_page("window.refused = 0; addEventListener('securitypolicyviolation', () => refused++)");
+        bench.browser.open(&format!("{}/app/sign-in?next=/app/inbox", app.client.base));
+        bench.browser.type_into("input[name=email]", "admin@example.com");
+        bench.browser.type_into("input[name=password]", PASSWORD);
+        bench.browser.click("main form button");
+        bench.browser.wait_url("the inbox", |url| url.ends_with("/app/inbox"));
+        bench.browser.eval("void (document.querySelector('#f-status').value = 'quarantined')");
+        bench.browser.click("form.parameters button.primary");
+        bench.browser.wait_url("the filter", |url| url.contains("status=quarantined"));
+        bench.browser.click("tbody th a");
+        let url = bench.browser.wait_url("the delivery", |url| url.contains("/app/inbox/dlv_"));
+        let shown = bench.browser.eval("document.querySelector('pre.body').textContent");
+        assert!(shown.as_str().is_some_and(|t| t.contains("  \"note\": \"<img src=x")), "{shown}");
+        let mended = json!({ "event_id": "/ref", "stage": "/what", "occurred_at": "/when", "person": "/who", "stages": { "closed won": "lead" } });
+        app.client.put(&format!("/api/v1/endpoints/{}/mapping", hook.id), &mended).expect(204);
+        bench.browser.click("main form.inline button");
+        bench.browser.wait_url("the new verdict", |now| now == format!("{url}?done=replayed"));
+        assert_eq!(bench.browser.eval("document.querySelector('.state').textContent"), "stored");
+        assert_eq!(bench.browser.eval("[refused, document.documentElement.scrollWidth <= innerWidth]"), json!([0, true]));
+        bench.browser.click("tbody td a[href*='/app/people/per_']");
+        bench.browser.wait_url("the journey", |url| url.contains("/app/people/per_"));
     }
 
     /// With JavaScript the form's address names only what is set; the page's policy refuses nothing that it does.

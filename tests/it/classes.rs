@@ -1,6 +1,6 @@
 //! Touches are classified with all that is known of them, and corrected when more is known.
 
-use headwater::tracking::writer::TouchSink as _;
+use headwater::tracking::writer::RecordSink as _;
 
 use crate::support::traffic::{
     PROXIED, Visitor, accept_inserts, clicks, horizon, kept, links, record, refuse_inserts, report_bytes, rules, sink,

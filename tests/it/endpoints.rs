@@ -26,7 +26,9 @@ fn send(app: &TestApp, endpoint: &Value, secret: &str, event: &str) -> Reply {
     let at = now.0 / 1_000;
     let signature = standard_webhooks_signature(&SigningSecret::parse(secret).expect("secret"), event, at, body.as_bytes());
     let headers = [("webhook-id", event), ("webhook-timestamp", &at.to_string()), ("webhook-signature", &signature)];
-    app.client.send("POST", path, &headers, body.as_bytes())
+    let reply = app.client.send("POST", path, &headers, body.as_bytes());
+    app.read_inbox();
+    reply
 }
 
 on_both! {

@@ -322,7 +322,7 @@ on_both! {
         let named = |field: &str, code: &str| (field.to_owned(), code.to_owned());
         assert_eq!(refused("", "row=nowhere"), named("row", "row-unknown"));
         assert_eq!(refused("by=channel,month", "row=(unattributed)"), named("row", "row-unknown"));
-        assert_eq!(refused("model=markov", "row=(unattributed)"), named("model", "model-without-evidence"));
+        assert_eq!(refused("model=markov", "figure=revenue_minor"), named("model", "model-without-evidence"));
         let nobody = TouchId::new(UtcMillis(0), [0; 10]).to_string().replace(TouchId::PREFIX, "");
         assert_eq!(refused("", &format!("after={nobody}")), named("after", "stage-event-unknown"));
         assert!(open(db, &parameters("by=channel,month"), "row=(unattributed),2026-02").is_ok());

@@ -9,13 +9,13 @@ use crate::support::client::Reply;
 
 const EVENT: &str = r#"{"type":"contact.converted","timestamp":"2026-03-02T11:14:10Z","data":{"id":"c-1","email":"Ana.Lopez@example.com","stage":"customer","amount":"480.00","currency":"EUR"}}"#;
 
-struct Hook {
-    path: String,
-    secret: String,
-    id: String,
+pub(crate) struct Hook {
+    pub(crate) path: String,
+    pub(crate) secret: String,
+    pub(crate) id: String,
 }
 
-fn endpoint(app: &TestApp, more: &Value) -> Hook {
+pub(crate) fn endpoint(app: &TestApp, more: &Value) -> Hook {
     let mut body = json!({ "name": "CRM", "verification": "standard-webhooks" });
     body.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
     let made = app.client.post("/api/v1/endpoints", &body).expect(201);
@@ -28,7 +28,7 @@ fn endpoint(app: &TestApp, more: &Value) -> Hook {
     }
 }
 
-fn signed(app: &TestApp, hook: &Hook, id: &str, body: &str, skew_s: i64) -> Reply {
+pub(crate) fn signed(app: &TestApp, hook: &Hook, id: &str, body: &str, skew_s: i64) -> Reply {
     let at = app.clock.now().0 / 1_000 + skew_s;
     let secret = SigningSecret::parse(&hook.secret).expect("secret");
     let signature = standard_webhooks_signature(&secret, id, at, body.as_bytes());
@@ -43,11 +43,12 @@ fn signed(app: &TestApp, hook: &Hook, id: &str, body: &str, skew_s: i64) -> Repl
 on_both! {
     fn a_signed_delivery_becomes_an_event_and_its_retry_a_duplicate(app) {
         let hook = endpoint(&app, &json!({}));
-        let first = signed(&app, &hook, "msg_1", EVENT, 0).expect(200);
+        let verdict = |reply: &Reply| app.verdicts(reply)[0].clone();
+        let first = verdict(&signed(&app, &hook, "msg_1", EVENT, 0));
         assert_eq!((&first["status"], &first["duplicate"]), (&json!("stored"), &json!(false)));
-        let retry = signed(&app, &hook, "msg_1", EVENT, 60).expect(200);
+        let retry = verdict(&signed(&app, &hook, "msg_1", EVENT, 60));
         assert_eq!((&retry["status"], &retry["duplicate"]), (&json!("duplicate"), &json!(true)));
-        let changed = signed(&app, &hook, "msg_1", &EVENT.replace("480.00", "481.00"), 0).expect(200);
+        let changed = verdict(&signed(&app, &hook, "msg_1", &EVENT.replace("480.00", "481.00"), 0));
         assert_eq!((&changed["status"], &changed["code"]), (&json!("quarantined"), &json!("conflict")));
         let report = app.report("from=2026-03-01&to=2026-03-31");
         assert_eq!(report["totals"]["customers_micro"], 1_000_000);
@@ -76,10 +77,12 @@ on_both! {
     fn what_cannot_be_mapped_is_kept_listed_and_replayed(app) {
         let hook = endpoint(&app, &json!({}));
         let vendor = r#"{"contact":{"mail":"a@example.com"},"what":"Closed Won","when":"2026-03-01T00:00:00Z","sum":12.5}"#;
-        let kept = signed(&app, &hook, "m1", vendor, 0).expect(200);
-        assert_eq!(kept["status"], "quarantined", "a mapping fault is no refusal: the vendor would give up");
+        let kept = signed(&app, &hook, "m1", vendor, 0);
+        assert_eq!(app.verdicts(&kept)[0]["status"], "quarantined", "a mapping fault is no refusal: the vendor would give up");
+        let kept = kept.json();
         for (id, broken) in ["{\"half\":", "[1,2]", "\"text\"", ""].into_iter().enumerate() {
-            assert_eq!(signed(&app, &hook, &format!("broken_{id}"), broken, 0).expect(200)["status"], "quarantined", "{broken}");
+            let verdicts = app.verdicts(&signed(&app, &hook, &format!("broken_{id}"), broken, 0));
+            assert_eq!(verdicts[0]["status"], "quarantined", "{broken}");
         }
         let mapping = json!({
             "email": "/contact/mail", "stage": "/what", "occurred_at": "/when", "value": "/sum", "currency": { "const": "EUR" },
@@ -101,7 +104,7 @@ on_both! {
         let body = r#"{"event_id":"f1","stage":"sale","occurred_at":"2026-03-01T00:00:00Z","email":"a@example.com","value":"5.00"}"#;
         let post = |token: &str| app.client.send("POST", &hook.path, &[("authorization", &format!("Bearer {token}"))], body.as_bytes());
         assert_eq!(post("wrong-token-wrong-token").status, 401);
-        assert_eq!(post(&hook.secret).expect(200)["status"], "stored");
+        assert_eq!(app.verdicts(&post(&hook.secret))[0]["status"], "stored");
         let report = app.report("from=2026-03-01&to=2026-03-31");
         assert_eq!((&report["totals"]["customers_micro"], &report["totals"]["revenue_minor"]), (&json!(1_000_000), &json!(0)), "its money is told elsewhere");
     }

@@ -8,6 +8,8 @@
 mod support;
 
 #[cfg(test)]
+mod acceptance;
+#[cfg(test)]
 mod as_of;
 #[cfg(test)]
 mod browser;
@@ -32,6 +34,8 @@ mod hooks;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod inbox;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod links;
@@ -41,6 +45,10 @@ mod matching;
 mod models_page;
 #[cfg(test)]
 mod moments;
+#[cfg(test)]
+mod money;
+#[cfg(test)]
+mod path_evidence;
 #[cfg(test)]
 mod path_report;
 #[cfg(test)]

@@ -23,7 +23,7 @@ fn section(page: &mut String, model: &Model) {
             "Gives each stage event whole to every row that it touched. **Does not add up**: rows together exceed the total."
         }
         Method::Paths(_) => {
-            "Divides all stage events at once among the rows of one dimension, from converting and other paths. Adds up to the stage events with a touch; has no touch evidence."
+            "Divides all stage events at once among the rows of one dimension, from converting and other paths. Adds up to the stage events with a touch; a cell opens to the table that it is computed from, not to touches."
         }
         Method::SelfReported => "Goes by what the person said, beside what was tracked. Adds up.",
     };

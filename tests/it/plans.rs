@@ -13,12 +13,13 @@ use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Text};
 use headwater::domain::ids::{BatchId, LinkId, TouchId, VisitorId};
+use headwater::domain::money::Currency;
 use headwater::domain::time::{Clock, DayRange, UtcMillis, Zone};
 use headwater::domain::touch::{TouchClass, TouchKind};
 use headwater::reports::touch_counts::HUMAN;
 use headwater::store::rollups::{self, Apart};
 use headwater::store::touches::{self, Paths, Reclassified};
-use headwater::store::{Conn, Moments, StoreError, costs, identity, labels, ledger, links, stage_events};
+use headwater::store::{Conn, Moments, StoreError, costs, identity, labels, ledger, links, rates, stage_events};
 
 use crate::support::TestApp;
 
@@ -50,6 +51,10 @@ const QUERIES: &[Query] = &[
     ("identity facts at one moment", |c, q| identity::facts(c, &q.moments).map(drop)),
     ("identity facts at several moments", |c, q| identity::facts(c, &q.mixed).map(drop)),
     ("costs", |c, q| costs::visible(c, q.days, &q.moments).map(drop)),
+    ("exchange rates", |c, q| {
+        let currencies = [Currency::euro(), "USD".parse().expect("USD")].into();
+        rates::visible(c, &currencies, q.days, q.moments.rates).map(drop)
+    }),
     ("touches by id", |c, q| touches::by_ids(c, &q.touches, &q.moments).map(drop)),
     ("browsers of touches by id", |c, q| touches::browsers_of(c, &q.touches, &q.moments).map(drop)),
     ("touches of browsers", |c, q| {

@@ -112,7 +112,7 @@ fn periods_are_compared_with_noise_in_mind(demo: &Demo) {
     let change = &previous["models"][0]["leads_change"];
     assert!(["signal", "noise"].contains(&change["verdict"].as_str().expect("verdict")), "{change}");
     assert_eq!(change["approximate"], true, "linear credit is fractional");
-    assert!(change["noise_floor"]["up"].as_u64().is_some());
+    assert!(change["noise_floor"]["up_micro"].as_u64().is_some());
     assert_eq!(linkedin["compared"][1]["models"][0]["leads_micro"], 0, "there was nothing a year before");
     assert!(report["notes"][0].as_str().is_some_and(|n| n.contains("Benjamini")), "{}", report["notes"]);
     assert_eq!(demo.faults("cost-per-lead", &format!("{ALL}&by=month&compare=year")), ["compare-with-time"]);

@@ -83,6 +83,10 @@ on_both! {
         app.channel("x-organic", "x", "social");
         let first = click(1, time("2026-02-20T10:00:00Z"));
         store(&app, &[first.clone(), click(2, time("2026-02-20T11:00:00Z"))]);
+        let rate = |value: &str| {
+            let rate = json!({ "day": "2026-02-20", "quote": "USD", "rate": value });
+            drop(app.client.post("/api/v1/rates", &json!({ "rates": [rate] })).expect(201));
+        };
         let at = "2026-02-25T10:00:00Z";
         let gone = tell(&app, "l9", "lead", at, &of(9));
         tell(&app, "l1", "lead", at, &of(1));
@@ -90,10 +94,14 @@ on_both! {
         tell(&app, "c2", "customer", at, &of(2));
         tell(&app, "l3", "lead", at, &of(3));
         spend(&app, "2026-02-20", "10.00");
+        rate("1.25");
+        let dollars = json!({ "from": "2026-02-20", "channel": "linkedin-organic", "amount": "5.00", "currency": "USD" });
+        app.client.post("/api/v1/costs", &json!({ "costs": [dollars] })).expect(201);
         let people = persons(&app);
-        let steps: [(&str, &dyn Fn()); 9] = [
+        let steps: [(&str, &dyn Fn()); 10] = [
             ("void", &|| drop(app.client.delete(&format!("/api/v1/conversions/{gone}")).expect(204))),
             ("cost_correction", &|| spend(&app, "2026-02-21", "5.00")),
+            ("rate", &|| rate("1.6")),
             ("relabel", &|| drop(app.client.patch("/api/v1/links/lnk_1", &json!({ "channel": "x-organic", "effect": "correction" })).expect(200))),
             ("reclassification", &|| reclassify(&app, first.id, TouchClass::Bot)),
             ("merge", &|| write(&app, |conn, author| matching::judge(conn, &[people[1], people[3]].map(Named::Person), true, author).map(drop))),

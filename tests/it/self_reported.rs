@@ -30,6 +30,7 @@ fn cells(row: &[SheetCell]) -> Vec<String> {
     let text = |cell: &SheetCell| match cell {
         SheetCell::Text(text) => text.clone(),
         SheetCell::Count(count) => count.to_string(),
+        SheetCell::Proportion(part) => part.clone().unwrap_or_else(|| "-".into()),
         SheetCell::Share(share) => share.map_or_else(|| "-".into(), |s| format!("{s:.6}")),
         other => format!("{other:?}"),
     };
@@ -110,12 +111,12 @@ on_both! {
         let rows = |name: &str| sheet(name).rows.iter().map(|r| cells(r)).collect::<Vec<_>>();
         // Wilson's limits in their textbook form, computed apart: z = 1.959964, (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n).
         assert_eq!(rows("unanswered"), [
-            vec!["linkedin-organic", "4", "3", "1", "0.250000", "0.045587", "0.699358"],
-            vec!["(unattributed)", "1", "1", "0", "0.000000", "0.000000", "0.793451"],
+            vec!["linkedin-organic", "4", "3", "1", "0.2500", "0.045587", "0.699358"],
+            vec!["(unattributed)", "1", "1", "0", "0.0000", "0.000000", "0.793451"],
         ]);
         assert_eq!(cells(&sheet("unanswered").totals)[..4], ["Total", "5", "4", "1"]);
         let beside = rows("beside");
-        assert_eq!(beside[0][..6], ["linkedin-organic", "1", "2", "0", "1", "0.333333"], "{beside:?}");
+        assert_eq!(beside[0][..6], ["linkedin-organic", "1", "2", "0", "1", "0.3333"], "{beside:?}");
         assert_eq!(beside[0][6..8], ["0.061492", "0.792340"]);
         assert_eq!(beside[1][..5], ["x-organic", "0", "0", "1", "3"]);
         let table = rows("table");

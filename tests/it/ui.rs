@@ -116,7 +116,7 @@ on_both! {
     }
 
     fn pages_ask_for_a_session_and_escape_what_they_show(app) {
-        for path in ["/app", "/app/links", "/app/channels", "/app/campaigns", "/app/costs", "/app/conversions", "/app/endpoints", "/app/keys", "/app/reports/cost-per-lead.csv"] {
+        for path in ["/app", "/app/links", "/app/channels", "/app/campaigns", "/app/costs", "/app/conversions", "/app/inbox", "/app/endpoints", "/app/keys", "/app/reports/cost-per-lead.csv"] {
             let reply = page(&app, path, "");
             assert_eq!(reply.status, 303, "{path}");
             assert!(reply.header("location").starts_with("/app/sign-in?next="), "{}", reply.header("location"));
@@ -124,7 +124,7 @@ on_both! {
         let session = set_up(&app);
         app.link("go");
         app.client.patch("/api/v1/links/lnk_1", &serde_json::json!({ "title": "<script>alert(1)</script>" })).expect(200);
-        for path in ["/app", "/app/links", "/app/links/lnk_1", "/app/channels", "/app/campaigns", "/app/costs", "/app/conversions", "/app/endpoints", "/app/keys", "/app/api"] {
+        for path in ["/app", "/app/links", "/app/links/lnk_1", "/app/channels", "/app/campaigns", "/app/costs", "/app/conversions", "/app/inbox", "/app/endpoints", "/app/keys", "/app/api"] {
             let reply = page(&app, path, &session);
             assert_eq!(reply.status, 200, "{path}");
             assert!(!reply.text.contains("<script>alert"), "{path}");
@@ -219,6 +219,60 @@ on_both! {
         let key = post(&app, "/app/keys", &session, &[("csrf", &csrf), ("name", "CRM"), ("scopes", "conversions:write")]);
         assert_eq!(key.status, 303, "{}", key.text);
         assert_eq!(app.client.get("/api/v1/links").status, 200);
+    }
+
+    fn finance_keeps_costs_hours_monthly_costs_and_rates_on_the_pages(app) {
+        let session = set_up(&app);
+        app.channel("linkedin-organic", "linkedin", "social");
+        let csrf = csrf_in(&page(&app, "/app/costs", &session).text);
+        let send = |path: &str, fields: &[(&str, &str)]| {
+            let fields: Vec<(&str, &str)> = [("csrf", csrf.as_str())].into_iter().chain(fields.iter().copied()).collect();
+            post(&app, path, &session, &fields)
+        };
+        let done = |path: &str, fields: &[(&str, &str)], code: &str| {
+            let reply = send(path, fields);
+            assert_eq!((reply.status, reply.header("location").ends_with(&format!("?done={code}"))), (303, true), "{path}: {}", reply.text);
+            assert!(page(&app, &reply.header("location"), &session).text.contains("notice good"), "{path} says that it worked");
+        };
+        let upload = |csrf: &str, text: &str| {
+            let body = format!("--x\r\ncontent-disposition: form-data; name=\"csrf\"\r\n\r\n{csrf}\r\n--x\r\ncontent-disposition: form-data; \
+                name=\"file\"; filename=\"<b>.csv\"\r\ncontent-type: text/csv\r\n\r\n{text}\r\n--x--\r\n");
+            let headers = [("content-type", "multipart/form-data; boundary=x"), ("cookie", session.as_str()), ("origin", app.client.base.as_str())];
+            app.client.send("POST", "/app/rates/import", &headers, body.as_bytes())
+        };
+        let history = "Date,USD,\n2026-03-02,1.25,\n";
+        assert_eq!(upload("made-up", history).status, 403, "a form without the session's token");
+        let refused = upload(&csrf, "Day,Cost\n");
+        assert_eq!((refused.status, refused.text.contains("first line must be Date,USD,JPY")), (422, true), "{}", refused.text);
+        assert_eq!(upload(&csrf, history).header("location"), "/app/rates?done=rates-imported");
+        assert_eq!(upload(&csrf, history).header("location"), "/app/rates?done=rates-stood");
+        assert_eq!(upload(&csrf, &"x".repeat(9 << 20)).status, 413);
+        done("/app/rates", &[("day", "2026-03-03"), ("base", "EUR"), ("quote", "USD"), ("rate", "1.6")], "rate-added");
+        let rates = page(&app, "/app/rates", &session).text;
+        for told in ["European Central Bank", "by hand", "1.25", "1.6", "1 rates of the bank stand"] {
+            assert!(rates.contains(told), "{told} in {rates}");
+        }
+        assert!(!page(&app, "/app/rates?to=2026-03-02", &session).text.contains("1.6"));
+
+        done("/app/costs", &[("from", "2026-03-02"), ("amount", "10.00"), ("currency", "USD"), ("kind", "tools"), ("allocation", "weights"), ("weights", "linkedin-organic=1"), ("note", "Try <it>")], "cost-added");
+        done("/app/costs/hourly-rates", &[("person", "Ana"), ("effective_from", "2026-01-01"), ("rate", "80.00"), ("currency", "EUR")], "hourly-rate-added");
+        done("/app/costs/labour", &[("person", "Ana"), ("hours", "1:30"), ("from", "2026-03-02"), ("channel", "linkedin-organic"), ("currency", "EUR")], "hours-added");
+        done("/app/costs/monthly", &[("name", "Planner"), ("kind", "tools"), ("first_day", "2026-03-01"), ("amount", "31.00"), ("currency", "EUR"), ("allocation", "stage"), ("stage", "lead")], "monthly-added");
+        let monthly = page(&app, "/app/costs/monthly", &session).text;
+        let id = monthly.split("value=\"sch_").nth(1).and_then(|rest| rest.split('"').next()).expect("a schedule to choose");
+        let id = format!("sch_{id}");
+        done("/app/costs/monthly/change", &[("schedule", &id), ("from", "2026-03-01"), ("amount", "62.00")], "monthly-changed");
+        let report = app.report("from=2026-03-01&to=2026-03-31");
+        let cost = |key: &str| crate::support::row(&report, key)["cost_minor"].as_i64();
+        assert_eq!((cost("linkedin-organic"), cost("(shared)")), (Some(800 + 12_000), Some(6_200)), "{report}");
+
+        let refused = send("/app/costs/labour", &[("person", "Bob"), ("hours", "soon"), ("from", "2026-03-02")]);
+        assert_eq!((refused.status, refused.text.contains("is no time worked")), (422, true), "{}", refused.text);
+        let refused = send("/app/costs/monthly", &[("name", "X"), ("first_day", "2026-03-01"), ("last_day", "2026-03-15"), ("amount", "1"), ("currency", "EUR")]);
+        assert_eq!((refused.status, refused.text.contains("use 2026-03-31")), (422, true), "{}", refused.text);
+        let costs = page(&app, "/app/costs", &session).text;
+        assert!(costs.contains("Try &lt;it&gt;") || costs.contains("Try &#60;it&#62;"), "notes are escaped: {costs}");
+        assert!(page(&app, "/app/costs/rules", &session).text.contains("What each rule would have done"));
     }
 }
 

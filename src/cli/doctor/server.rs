@@ -117,6 +117,7 @@ fn counters(values: &BTreeMap<&str, u64>, findings: &mut Findings) {
             "keep the log and data/journal, and report it: no figure of clicks can be trusted until it is understood",
         ),
     }
+    deliveries(&of, findings);
     if unrecorded > 0 {
         let remedy = "see `disk` and `journal`: these clicks are lost; the count begins anew with each start";
         findings.fail("unrecorded", format!("{unrecorded} answered clicks could not be written"), remedy);
@@ -127,6 +128,39 @@ fn counters(values: &BTreeMap<&str, u64>, findings: &mut Findings) {
         findings.fail("sync", format!("the disk refused {syncs} syncs of the journal"), remedy);
     }
     links(values, findings);
+}
+
+/// Deliveries are counted as accepted after they are journaled, so those under way are on the other side.
+fn deliveries(of: &impl Fn(&str) -> u64, findings: &mut Findings) {
+    let of = |name: &str| of(&format!("deliveries_{name}"));
+    let (accepted, unsynced, unanswered) = (of("accepted"), of("unsynced"), of("unanswered"));
+    let (journaled, direct) = (of("journaled"), of("stored_directly"));
+    let first = format!(
+        "accepted {accepted} + unsynced {unsynced} + unanswered {unanswered} = journaled {journaled} + stored directly {direct}"
+    );
+    let under_way = (journaled + direct).checked_sub(accepted + unsynced + unanswered).filter(|n| *n <= UNDER_WAY);
+    let (replayed, rewritten, pending) = (of("replayed"), of("rewritten"), of("pending"));
+    let (stored, duplicate, quarantined) = (of("stored"), of("duplicate"), of("quarantined"));
+    let second = format!(
+        "journaled {journaled} + replayed {replayed} + rewritten {rewritten} = stored {stored} + duplicate {duplicate} + quarantined {quarantined} + pending {pending}"
+    );
+    let adds_up = journaled + replayed + rewritten == stored + duplicate + quarantined + pending;
+    match under_way {
+        Some(n) if adds_up => {
+            let moving = if n > 0 { format!(" ({n} under way)") } else { String::new() };
+            findings.ok("counters", format!("deliveries: {first}{moving}; {second}"));
+        }
+        _ => findings.fail(
+            "counters",
+            format!("deliveries do not add up: {first}; {second}"),
+            "keep the log and data/deliveries, and report it: a delivery may be missing until it is understood",
+        ),
+    }
+    let unavailable = of("unavailable");
+    if unavailable > 0 {
+        let remedy = "see `disk`, `deliveries` and `database`; their senders try again";
+        findings.warn("deliveries", format!("{unavailable} deliveries were answered 503"), remedy);
+    }
 }
 
 /// The link table, where the server tells of it.
@@ -169,5 +203,15 @@ mod tests {
         assert_eq!(verdict(&good.replace("answered_total 5", "answered_total 4")), super::super::Verdict::Fail);
         assert_eq!(verdict(&good.replace("pending 1", "pending 0")), super::super::Verdict::Fail);
         assert_eq!(verdict(&format!("{good}headwater_clicks_unrecorded_total 1\n")), super::super::Verdict::Fail);
+        let taken = "headwater_deliveries_accepted_total 3\nheadwater_deliveries_journaled_total 3\nheadwater_deliveries_stored_total 3\n";
+        assert_eq!(verdict(&format!("{good}{taken}")), super::super::Verdict::Ok);
+        assert_eq!(
+            verdict(&format!("{good}{}", taken.replace("accepted_total 3", "accepted_total 4"))),
+            super::super::Verdict::Fail
+        );
+        assert_eq!(
+            verdict(&format!("{good}{}", taken.replace("stored_total 3", "stored_total 2"))),
+            super::super::Verdict::Fail
+        );
     }
 }

@@ -22,6 +22,7 @@ mod closure;
 use std::collections::BTreeMap;
 
 use self::closure::Closure;
+use super::path_table::{ChainState, ChainTable, Outlook, PathTable, Transition};
 use super::{Method, Model, PathGame, PathShares, Setting, Settings};
 use crate::domain::fault::Fault;
 
@@ -120,6 +121,10 @@ impl PathGame for Counts {
         let effects = self.effects();
         Ok(PathShares::scaled(effects, self.conversions, self.nulls, below_floor))
     }
+
+    fn table(&self, removed: Option<u32>) -> PathTable {
+        PathTable::Chain(ChainTable { transitions: self.transitions(), outlooks: self.outlooks(removed) })
+    }
 }
 
 impl Counts {
@@ -179,7 +184,7 @@ impl Counts {
         if self.conversions == 0 {
             return groups.into_keys().map(|token| (token, 0.0)).collect();
         }
-        let (closure, visits) = (self.closure(), self.visits());
+        let (closure, visits) = (self.closure(None), self.visits());
         let effect = |set: &[usize]| {
             let entries = closure.first_entries(set, &visits);
             let through: f64 = set.iter().zip(entries).map(|(s, entry)| entry * closure.conversion(*s)).sum();
@@ -198,20 +203,89 @@ impl Counts {
         self.ranked().map(|leaving| leaving.visits() as f64).collect()
     }
 
-    fn closure(&self) -> Closure {
-        let mut ranks = vec![0; self.leaving.len()];
-        for (rank, place) in self.states.values().enumerate() {
+    /// Closes the chain; without a row, what would enter its states goes to null.
+    fn closure(&self, removed: Option<u32>) -> Closure {
+        let mut ranks = vec![None; self.leaving.len()];
+        for (rank, (state, place)) in self.states.iter().enumerate() {
             if let Some(slot) = ranks.get_mut(*place) {
-                *slot = rank;
+                *slot = (!is_of(*state, removed)).then_some(rank);
             }
         }
-        let probabilities = |leaving: &Leaving| {
+        let probabilities = |(state, place): (&State, &usize)| {
+            let leaving = self.leaving.get(*place).filter(|_| !is_of(*state, removed));
+            let Some(leaving) = leaving else { return (Vec::new(), 0.0, 1.0) };
             let visits = leaving.visits() as f64;
-            let to = leaving.to.iter().filter_map(|(to, count)| Some((*ranks.get(*to)?, *count as f64 / visits)));
-            (to.collect(), leaving.conversions as f64 / visits, leaving.nulls as f64 / visits)
+            let kept = leaving.to.iter().filter_map(|(to, count)| Some((ranks.get(*to).copied().flatten()?, *count)));
+            let lost: u64 = leaving.to.iter().filter(|(to, _)| ranks.get(**to) == Some(&None)).map(|(_, n)| n).sum();
+            let null = (leaving.nulls + lost) as f64 / visits;
+            (kept.map(|(to, count)| (to, count as f64 / visits)).collect(), leaving.conversions as f64 / visits, null)
         };
-        Closure::of(self.ranked().map(probabilities).collect())
+        Closure::of(self.states.iter().map(probabilities).collect())
     }
+
+    /// Steps from the start into each state. They are not counted, as the rest tells them: a path enters a state from
+    /// another one or begins in it.
+    fn starts(&self) -> BTreeMap<usize, u64> {
+        let mut starts: BTreeMap<usize, u64> = self.leaving.iter().map(Leaving::visits).enumerate().collect();
+        for (to, count) in self.leaving.iter().flat_map(|leaving| &leaving.to) {
+            if let Some(start) = starts.get_mut(to) {
+                *start -= count;
+            }
+        }
+        starts
+    }
+
+    fn transitions(&self) -> Vec<Transition> {
+        let names: BTreeMap<usize, ChainState> =
+            self.states.iter().map(|(state, place)| (*place, named(*state))).collect();
+        let starts = self.starts();
+        let from_start = self.states.values().filter_map(|place| {
+            let (to, count) = (*names.get(place)?, *starts.get(place)?);
+            Some(Transition { from: ChainState::Start, to, count, of: self.conversions + self.nulls })
+        });
+        let from_states = self.states.iter().filter_map(|(state, place)| {
+            let leaving = self.leaving.get(*place)?;
+            let (from, of) = (named(*state), leaving.visits());
+            let ends = [(ChainState::Conversion, leaving.conversions), (ChainState::Null, leaving.nulls)];
+            let to = leaving.to.iter().filter_map(|(to, count)| Some((*names.get(to)?, *count)));
+            Some(to.chain(ends).map(move |(to, count)| Transition { from, to, count, of }).collect::<Vec<_>>())
+        });
+        from_start.chain(from_states.flatten()).filter(|transition| transition.count > 0).collect()
+    }
+
+    fn outlooks(&self, removed: Option<u32>) -> Vec<Outlook> {
+        let (whole, without) = (self.closure(None), removed.map(|_| self.closure(removed)));
+        let without = without.as_ref().unwrap_or(&whole);
+        let of_state = |(rank, (state, place)): (usize, (&State, &usize))| Outlook {
+            state: named(*state),
+            visits: self.leaving.get(*place).map_or(0, Leaving::visits),
+            conversion: whole.conversion(rank),
+            conversion_without: without.conversion(rank),
+        };
+        let paths = self.conversions + self.nulls;
+        let starts = self.starts();
+        let from_start = |closure: &Closure| {
+            let entering = |(rank, place)| starts.get(place).map_or(0.0, |n| *n as f64) * closure.conversion(rank);
+            let converting: f64 = self.states.values().enumerate().map(entering).sum();
+            if paths == 0 { 0.0 } else { converting / paths as f64 }
+        };
+        let start = Outlook {
+            state: ChainState::Start,
+            visits: paths,
+            conversion: from_start(&whole),
+            conversion_without: from_start(without),
+        };
+        std::iter::once(start).chain(self.states.iter().enumerate().map(of_state)).collect()
+    }
+}
+
+fn named((before, last): State) -> ChainState {
+    ChainState::Touched { before, last }
+}
+
+/// Whether a state is of the row that is removed.
+fn is_of(state: State, removed: Option<u32>) -> bool {
+    removed.is_some_and(|row| named(state).holds(row))
 }
 
 #[cfg(test)]

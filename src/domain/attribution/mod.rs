@@ -21,6 +21,7 @@ mod linear;
 mod linear_distinct;
 mod markov;
 mod participation;
+pub mod path_table;
 mod position;
 pub mod purchases;
 mod self_reported;
@@ -36,6 +37,7 @@ use std::collections::BTreeMap;
 pub use self::choice::{Choice, Setting, Settings};
 
 use self::journey::Journey;
+use self::path_table::PathTable;
 use super::fault::Fault;
 
 /// One whole lead or customer, in micro-units.
@@ -73,13 +75,17 @@ pub enum Method {
 }
 
 /// An aggregate model in the making: takes paths one by one, keeps counts, and answers one share per token.
-pub trait PathGame: Send {
+pub trait PathGame: Send + std::fmt::Debug {
     /// Adds `conversions` converting and `nulls` other journeys that went along `path`, a sequence of tokens
     /// `0..n` (rows of one dimension) in time. The path is not empty.
     fn add(&mut self, path: &[u32], conversions: u64, nulls: u64);
 
     /// Solves; `accepts_below_floor` overrides the data floor, which is then told in the answer.
     fn solve(&self, accepts_below_floor: bool) -> Result<PathShares, Fault>;
+
+    /// What the answer is computed from, with what becomes of it without the row `removed`. Of a game that solves:
+    /// one that is refused for its size keeps no table.
+    fn table(&self, removed: Option<u32>) -> PathTable;
 }
 
 /// What an aggregate model found.

@@ -10,7 +10,6 @@ use super::Choice;
 use super::credit::allocate;
 use super::journey::{Journey, JourneyTouch, Milestones};
 use crate::domain::ids::{StageEventId, TouchId};
-use crate::domain::money::Currency;
 use crate::domain::stage::{Stage, StageEvent};
 
 /// A purchase and how its credit is divided.
@@ -24,13 +23,14 @@ pub struct Purchase<'a> {
     pub inherited: bool,
     /// Minor units that count as revenue: 0 for a source that does not count, or a second telling of one order.
     pub revenue_minor: i64,
-    refunded_minor: i64,
 }
 
 impl Purchase<'_> {
-    /// The revenue's shares; the whole of it under `None` when nobody shares it.
-    pub fn revenue_shares(&self) -> Vec<(Option<TouchId>, i64)> {
-        self.shares(self.revenue_minor)
+    /// What a refund takes back of each share: that of all refunded so far less that of what was refunded before.
+    /// Both are minor units of one currency, at the sale's rate where it is not the sale's own.
+    pub fn taken_back(&self, before: i64, after: i64) -> Vec<(Option<TouchId>, i64)> {
+        let before = self.shares(before);
+        self.shares(after).into_iter().zip(before).map(|((touch, a), (_, b))| (touch, a - b)).collect()
     }
 
     fn shares(&self, minor: i64) -> Vec<(Option<TouchId>, i64)> {
@@ -40,21 +40,29 @@ impl Purchase<'_> {
         let weights: Vec<u128> = self.parts.iter().map(|(_, p)| *p).collect();
         self.parts.iter().map(|(id, _)| Some(*id)).zip(allocate(minor, &weights)).collect()
     }
-
-    fn currency(&self) -> Option<Currency> {
-        self.event.value.map(|m| m.currency)
-    }
 }
 
-/// A refund and the shares it takes back.
-#[derive(Debug, Clone)]
+/// A purchase's money, before it is divided.
+#[derive(Debug, Clone, Copy)]
+pub struct Sale<'a> {
+    /// The `customer` or `sale` event.
+    pub event: &'a StageEvent,
+    /// Minor units that count as revenue.
+    pub revenue_minor: i64,
+    refunded_minor: i64,
+}
+
+/// A refund and the sale that it takes back from.
+#[derive(Debug, Clone, Copy)]
 pub struct Refund<'a> {
     /// The refund event.
     pub event: &'a StageEvent,
     /// The sale it belongs to; `None` when none could be found.
     pub sale: Option<StageEventId>,
-    /// Minor units taken back from each touch, `None` standing for the unattributed part of the sale.
-    pub shares: Vec<(Option<TouchId>, i64)>,
+    /// Minor units given back, above 0, in the sale's currency.
+    pub amount_minor: i64,
+    /// What was given back of the sale before.
+    pub before_minor: i64,
 }
 
 /// What dividing one person's purchases needs to know beyond them.
@@ -79,11 +87,10 @@ pub fn divide<'a>(
     model: &Choice,
     lookback_days: impl Fn(Stage) -> i64,
 ) -> (Vec<Purchase<'a>>, Vec<Refund<'a>>) {
-    let mut ordered: Vec<&StageEvent> = events.to_vec();
-    ordered.sort_by_key(|e| (e.occurred_at, e.id));
+    let (sales, refunds) = settle(events, &|e| book.is_revenue(e), &|e| book.sale_of(e));
     let mut purchases: Vec<Purchase<'a>> = Vec::new();
     let mut parts = Vec::new();
-    for event in ordered.iter().filter(|e| e.stage.is_purchase()) {
+    for Sale { event, revenue_minor, .. } in sales {
         let previous = purchases.last();
         let after = previous.map(|p| p.event.occurred_at);
         let journey = Journey::cut(book.touches_of(event), event.occurred_at, lookback_days(event.stage), after)
@@ -95,35 +102,53 @@ pub fn divide<'a>(
                 (journey.touches.iter().map(|t| t.id).zip(parts.iter().copied()).collect(), false)
             }
         };
-        let revenue_minor = event.value.filter(|_| book.is_revenue(event)).map_or(0, |m| m.minor);
-        purchases.push(Purchase { event, parts, inherited, revenue_minor, refunded_minor: 0 });
+        purchases.push(Purchase { event, parts, inherited, revenue_minor });
     }
-    // Money that another source tells must not use up this source's sale.
-    let refunds = ordered.into_iter().filter(|e| e.stage == Stage::Refund && e.counts_revenue);
-    let refunds = refunds.map(|event| take_back(event, book, &mut purchases)).collect();
     (purchases, refunds)
 }
 
-fn take_back<'a>(event: &'a StageEvent, book: &dyn Book, purchases: &mut [Purchase<'a>]) -> Refund<'a> {
-    let amount = event.value.map_or(0, |m| m.minor.abs());
-    let currency = event.value.map(|m| m.currency);
-    let fits = |p: &Purchase<'_>| {
-        p.currency() == currency && p.revenue_minor - p.refunded_minor >= amount && p.revenue_minor > 0
+/// The purchases of one person in order, and each refund with its sale: money in its own currency, which no model changes.
+pub fn settle<'a>(
+    events: &[&'a StageEvent],
+    is_revenue: &dyn Fn(&StageEvent) -> bool,
+    sale_of: &dyn Fn(&StageEvent) -> Option<StageEventId>,
+) -> (Vec<Sale<'a>>, Vec<Refund<'a>>) {
+    let mut ordered: Vec<&StageEvent> = events.to_vec();
+    ordered.sort_by_key(|e| (e.occurred_at, e.id));
+    let purchases = ordered.iter().filter(|e| e.stage.is_purchase());
+    let sale = |event: &&'a StageEvent| {
+        let revenue_minor = event.value.filter(|_| is_revenue(event)).map_or(0, |m| m.minor);
+        Sale { event, revenue_minor, refunded_minor: 0 }
+    };
+    let mut sales: Vec<Sale<'a>> = purchases.map(sale).collect();
+    // Money that another source tells must not use up this source's sale.
+    let refunds = ordered.into_iter().filter(|e| e.stage == Stage::Refund && e.counts_revenue);
+    let refunds = refunds.map(|event| take_back(event, sale_of, &mut sales)).collect();
+    (sales, refunds)
+}
+
+fn take_back<'a>(
+    event: &'a StageEvent,
+    sale_of: &dyn Fn(&StageEvent) -> Option<StageEventId>,
+    sales: &mut [Sale<'a>],
+) -> Refund<'a> {
+    let amount_minor = event.value.map_or(0, |m| m.minor.abs());
+    let currency = |e: &StageEvent| e.value.map(|m| m.currency);
+    let fits = |s: &Sale<'_>| {
+        currency(s.event) == currency(event) && s.revenue_minor - s.refunded_minor >= amount_minor && s.revenue_minor > 0
     };
     let found = if event.parent.is_some() {
-        let sale = book.sale_of(event);
-        purchases.iter_mut().find(|p| Some(p.event.id) == sale && fits(p))
+        let named = sale_of(event);
+        sales.iter_mut().find(|s| Some(s.event.id) == named && fits(s))
     } else {
-        purchases.iter_mut().rev().find(|p| p.event.occurred_at <= event.occurred_at && fits(p))
+        sales.iter_mut().rev().find(|s| s.event.occurred_at <= event.occurred_at && fits(s))
     };
     let Some(sale) = found else {
-        return Refund { event, sale: None, shares: vec![(None, amount)] };
+        return Refund { event, sale: None, amount_minor, before_minor: 0 };
     };
-    let before = sale.shares(sale.refunded_minor);
-    sale.refunded_minor += amount;
-    let after = sale.shares(sale.refunded_minor);
-    let shares = after.into_iter().zip(before).map(|((touch, a), (_, b))| (touch, a - b)).collect();
-    Refund { event, sale: Some(sale.event.id), shares }
+    let before_minor = sale.refunded_minor;
+    sale.refunded_minor += amount_minor;
+    Refund { event, sale: Some(sale.event.id), amount_minor, before_minor }
 }
 
 #[cfg(test)]
@@ -213,10 +238,11 @@ mod tests {
         }));
         let refs: Vec<&StageEvent> = all.iter().collect();
         let (purchases, refunds) = divide(&refs, &Shared(touches(&[1, 5, 9]), &all), linear, |_| 90);
-        let mut left = minors(&purchases[0].revenue_shares());
+        let mut left = minors(&purchases[0].taken_back(0, 100));
         for refund in &refunds {
             assert_eq!(refund.sale, Some(all[0].id));
-            for (l, r) in left.iter_mut().zip(minors(&refund.shares)) {
+            let taken = purchases[0].taken_back(refund.before_minor, refund.before_minor + refund.amount_minor);
+            for (l, r) in left.iter_mut().zip(minors(&taken)) {
                 *l -= r;
             }
         }

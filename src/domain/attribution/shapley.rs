@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 
+use super::path_table::{GameTable, PathCount, PathTable, one_in};
 use super::{Method, Model, PathGame, PathShares, Settings};
 use crate::domain::fault::Fault;
 
@@ -39,15 +40,12 @@ fn game(_: &Settings) -> Box<dyn PathGame> {
     Box::new(Coalitions::default())
 }
 
-/// Conversions and nulls.
-type Count = (u64, u64);
-
 /// Counts by the set of rows that a journey touched: all that is kept of the paths.
 #[derive(Debug, Default)]
 struct Coalitions {
     /// Rows with their bit, in the order of appearance.
     bits: BTreeMap<u32, usize>,
-    counts: BTreeMap<u32, Count>,
+    counts: BTreeMap<u32, PathCount>,
     conversions: u64,
     nulls: u64,
 }
@@ -90,6 +88,11 @@ impl PathGame for Coalitions {
         let effects = self.bits.keys().copied().zip(values).collect();
         Ok(PathShares::scaled(effects, self.conversions, self.nulls, below_floor))
     }
+
+    fn table(&self, _removed: Option<u32>) -> PathTable {
+        let exactly = self.counts.iter().map(|(set, count)| (self.ranked(*set), *count)).collect();
+        PathTable::Game(GameTable { rows: self.bits.keys().copied().collect(), exactly, inside: self.inside() })
+    }
 }
 
 impl Coalitions {
@@ -105,11 +108,10 @@ impl Coalitions {
 
     /// Counts of the journeys inside each coalition, whose bits are the rows by number: the answer must not depend on
     /// which path came first.
-    fn inside(&self) -> Vec<Count> {
+    fn inside(&self) -> Vec<PathCount> {
         let mut inside = vec![(0, 0); 1 << self.bits.len()];
         for (set, count) in &self.counts {
-            let ranks = self.bits.values().enumerate().filter(|(_, bit)| set >> **bit & 1 == 1);
-            if let Some(slot) = inside.get_mut(ranks.map(|(rank, _)| 1 << rank).sum::<usize>()) {
+            if let Some(slot) = inside.get_mut(self.ranked(*set)) {
                 *slot = *count;
             }
         }
@@ -123,16 +125,19 @@ impl Coalitions {
         }
         inside
     }
+
+    /// A set whose bits are the rows by number.
+    fn ranked(&self, set: u32) -> usize {
+        let ranks = self.bits.values().enumerate().filter(|(_, bit)| set >> **bit & 1 == 1);
+        ranks.map(|(rank, _)| 1 << rank).sum()
+    }
 }
 
 /// The value of each row by the counts of all coalitions.
-fn values(rows: usize, inside: &[Count]) -> Vec<f64> {
-    let rate = |(conversions, nulls): &Count| match conversions + nulls {
-        0 => 0.0,
-        journeys => *conversions as f64 / journeys as f64,
-    };
-    let rates: Vec<f64> = inside.iter().map(rate).collect();
-    let weights = weights(rows);
+fn values(rows: usize, inside: &[PathCount]) -> Vec<f64> {
+    let rates: Vec<f64> = inside.iter().copied().map(GameTable::rate).collect();
+    // s! (n - s - 1)! / n! for s = 0..n.
+    let weights: Vec<f64> = (0..).take(rows).map(|size| 1.0 / one_in(rows, size) as f64).collect();
     let value = |row: usize| {
         // Coalitions in blocks: those without the row, then the same ones with it.
         let block = |(number, pair): (usize, &[f64])| {
@@ -147,16 +152,4 @@ fn values(rows: usize, inside: &[Count]) -> Vec<f64> {
         rates.chunks_exact(2 << row).enumerate().map(block).sum()
     };
     (0..rows).map(value).collect()
-}
-
-/// `s! (n - s - 1)! / n! = 1 / (n C(n - 1, s))` for s = 0..n.
-fn weights(rows: usize) -> Vec<f64> {
-    let mut choices = 1;
-    (0..rows)
-        .map(|size| {
-            let weight = 1.0 / (rows * choices) as f64;
-            choices = choices * (rows - 1 - size) / (size + 1);
-            weight
-        })
-        .collect()
 }

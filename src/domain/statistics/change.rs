@@ -66,18 +66,36 @@ pub struct Change {
     pub is_signal: bool,
     /// Whether counts stood for fractional credits (see [`credits::counts`]), so that p is near, not exact.
     pub is_approximate: bool,
+    /// What could have been seen at all; `None` where it would lie above [`COUNT_MAX`].
+    pub floor: Option<LeadsFloor>,
+}
+
+/// A [`NoiseFloor`] in leads: of fractional credits, its counts times what a count stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeadsFloor {
+    /// So many micro-leads or fewer are a significant drop; `None` where not even 0 is one.
+    pub down_micro: Option<i64>,
+    /// So many or more are a significant rise.
+    pub up_micro: i64,
 }
 
 /// Judges the change of a row from the period `before` to `now`. `None` as for [`rate_ratio`].
 pub fn change(now: &Period, before: &Period, confidence: Confidence) -> Option<Change> {
     let counts = credits::counts(&[now.credits, before.credits])?;
     let &[count_now, count_before] = counts.counts.as_slice() else { return None };
-    let ratio = rate_ratio(
-        Observation { count: count_now, exposure: now.exposure },
-        Observation { count: count_before, exposure: before.exposure },
-        confidence,
-    )?;
-    Some(Change { ratio, is_signal: ratio.p < confidence.alpha(), is_approximate: counts.is_approximate })
+    let then = Observation { count: count_before, exposure: before.exposure };
+    let ratio = rate_ratio(Observation { count: count_now, exposure: now.exposure }, then, confidence)?;
+    let in_leads = |floor: NoiseFloor| {
+        let down_micro = floor.down.map(|down| counts.leads_micro(down));
+        let up_micro = counts.leads_micro(floor.up)?;
+        Some(LeadsFloor { down_micro: down_micro.flatten(), up_micro })
+    };
+    Some(Change {
+        ratio,
+        is_signal: ratio.p < confidence.alpha(),
+        is_approximate: counts.is_approximate,
+        floor: noise_floor(then, now.exposure, confidence).and_then(in_leads),
+    })
 }
 
 /// The nearest counts that a period could have and be told from the one before: everything between is noise.
@@ -141,6 +159,21 @@ mod tests {
         assert_eq!(noise_floor(seen(1_000_000, 1), u64::MAX, CONFIDENCE), None);
         let none = rate_ratio(seen(0, 7), seen(0, 9), CONFIDENCE).expect("ratio");
         assert_eq!(none, RateRatio { ratio: None, interval: Interval { low: 0.0, high: None }, p: 1.0 });
+    }
+
+    #[test]
+    fn the_noise_floor_is_in_the_counts_that_are_tested() {
+        let period = |credits: Credits| Period { credits, exposure: 31 };
+        let floor =
+            |now: Credits, before: Credits| change(&period(now), &period(before), CONFIDENCE).expect("change").floor;
+        let in_leads = |down_micro, up_micro| Some(LeadsFloor { down_micro, up_micro });
+        assert_eq!(floor(Credits::whole(3), Credits::whole(10)), in_leads(Some(2_000_000), 23_000_000));
+        // Of halves, 5 leads are 10 counts, told from 2 or 23 of them: 1 lead or 11.5.
+        let halves = |n| std::iter::repeat_n(500_000, n).collect::<Credits>();
+        assert_eq!(floor(halves(4), halves(10)), in_leads(Some(1_000_000), 11_500_000));
+        let at = |n| change(&period(halves(n)), &period(halves(10)), CONFIDENCE).expect("change");
+        assert_eq!([2, 3, 22, 23].map(|n| at(n).is_signal), [true, false, false, true]);
+        assert!(at(2).is_approximate);
     }
 
     #[test]

@@ -78,8 +78,8 @@ impl FromIterator<i64> for Credits {
 pub struct Counts {
     /// One for each period.
     pub counts: Vec<u64>,
-    /// Leads that one count stands for: 1 for whole credits, w̄ otherwise.
-    pub leads_per_count: f64,
+    /// Micro-leads that one count stands for, as a fraction: a whole lead for whole credits, w̄ otherwise.
+    pub weight: (i128, i128),
     /// Whether the counts are rounded, so that an exact test of them is only near the truth.
     pub is_approximate: bool,
 }
@@ -95,20 +95,29 @@ pub fn counts(periods: &[Credits]) -> Option<Counts> {
         return None;
     }
     let is_whole = pooled.is_whole();
-    let (numerator, denominator) = if is_whole {
-        (1, i128::from(ONE_MICRO))
+    let weight = if is_whole {
+        (i128::from(ONE_MICRO), 1)
     } else {
-        (i128::from(pooled.sum_micro), i128::try_from(pooled.squares).ok()?)
+        (i128::try_from(pooled.squares).ok()?, i128::from(pooled.sum_micro))
     };
     let count = |c: &Credits| {
-        let quotient = divide_half_even(i128::from(c.sum_micro) * numerator, denominator)?;
+        let quotient = divide_half_even(i128::from(c.sum_micro) * weight.1, weight.0)?;
         u64::try_from(quotient).ok()
     };
-    Some(Counts {
-        counts: periods.iter().map(count).collect::<Option<_>>()?,
-        leads_per_count: if is_whole { 1.0 } else { pooled.squares() / pooled.sum() },
-        is_approximate: !is_whole,
-    })
+    Some(Counts { counts: periods.iter().map(count).collect::<Option<_>>()?, weight, is_approximate: !is_whole })
+}
+
+impl Counts {
+    /// Leads that one count stands for.
+    pub fn leads_per_count(&self) -> f64 {
+        self.weight.0 as f64 / self.weight.1 as f64 / 1e6
+    }
+
+    /// The leads that so many counts stand for, in micro-leads rounded half to even.
+    pub fn leads_micro(&self, count: u64) -> Option<i64> {
+        let (of, whole) = self.weight;
+        divide_half_even(i128::from(count).checked_mul(of)?, whole).and_then(|micro| i64::try_from(micro).ok())
+    }
 }
 
 #[cfg(test)]
@@ -118,11 +127,12 @@ mod tests {
     #[test]
     fn whole_credits_are_counted_and_others_rounded_by_their_mean_weight() {
         let whole = counts(&[Credits::whole(7), [ONE_MICRO, 0, ONE_MICRO].into_iter().collect()]).expect("counts");
-        assert_eq!(whole, Counts { counts: vec![7, 2], leads_per_count: 1.0, is_approximate: false });
+        assert_eq!(whole, Counts { counts: vec![7, 2], weight: (1_000_000, 1), is_approximate: false });
         // w̄ = (3 · 1 + 8 · ¼) / (3 + 4) = 5/7, so 3 leads are 4.2 counts and 4 are 5.6.
         let halves = counts(&[Credits::whole(3), [500_000; 8].into_iter().collect()]).expect("counts");
         assert_eq!(halves.counts, [4, 6]);
-        assert!(halves.is_approximate && (halves.leads_per_count - 5.0 / 7.0).abs() < 1e-12);
+        assert!(halves.is_approximate);
+        assert_eq!((whole.leads_micro(9), halves.leads_micro(7)), (Some(9_000_000), Some(5_000_000)));
         assert_eq!(counts(&[]).expect("none").counts, Vec::<u64>::new());
         assert_eq!(counts(&[Credits::default(); 2]).expect("zeros").counts, [0, 0]);
     }

@@ -4,14 +4,15 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Payload};
 use serde::Serialize;
 
+use crate::domain::delivery::{Delivery, Sealed};
 use crate::domain::ids::{DeliveryId, StageEventId};
 use crate::http::auth::{Can, ConversionsWrite};
-use crate::http::hooks::{read_body, store_and_read};
+use crate::http::hooks::read_body;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::state::State;
-use crate::jobs::intake::ApiBody;
-use crate::store::deliveries::{Delivery, Item, Verdict};
-use crate::store::stage_events;
+use crate::jobs::intake::{self, ApiBody, Reading};
+use crate::store::deliveries::{self, Item, Verdict};
+use crate::store::{StoreError, fact_id, stage_events};
 
 /// A stage event as the API takes it.
 #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
@@ -68,7 +69,7 @@ pub struct ConversionBatch {
 pub struct VerdictView {
     /// Its place in the batch.
     item: i64,
-    /// stored, duplicate, quarantined or pending (stored raw, read in a moment).
+    /// stored, duplicate, quarantined, ignored, needs-enrichment or pending (stored raw, read in a moment).
     #[schema(value_type = String, example = "stored")]
     status: Verdict,
     /// Whether it was told before.
@@ -77,7 +78,7 @@ pub struct VerdictView {
     /// The stage event it became, repeats or contradicts.
     #[schema(value_type = Option<String>)]
     event: Option<StageEventId>,
-    /// Why it was quarantined.
+    /// Why it was quarantined, or the rule by which it was ignored.
     code: Option<String>,
     /// The same in words, with the remedy.
     detail: Option<String>,
@@ -122,14 +123,19 @@ pub(crate) async fn post_conversions(
 ) -> Result<HttpResponse, Problem> {
     let body = read_body(payload, state.config.intake.body_bytes_max).await?;
     let (source, events, is_batch) = ApiBody::parse(&body)?;
-    let id = DeliveryId::new(state.clock.now(), rand::random());
+    let received_at = state.clock.now();
+    let id = DeliveryId(fact_id(received_at));
     let delivery = Delivery {
         id,
         endpoint: None,
-        received_at: state.clock.now(),
-        message_id: None,
-        sealed_body: state.secret.seal(&body)?,
         source: source.as_str().to_owned(),
+        received_at,
+        message_id: None,
+        method: "POST".to_owned(),
+        content_type: Some("application/json".to_owned()),
+        bytes: body.len() as u64,
+        sealed_head: Sealed::default(),
+        sealed_body: Sealed(state.secret.seal(&body)?),
     };
     let count = i64::try_from(events.len()).unwrap_or(0);
     let items = store_and_read(&state, delivery, count).await?;
@@ -143,6 +149,25 @@ pub(crate) async fn post_conversions(
         _ => HttpResponse::Ok(),
     };
     Ok(response.json(Received { delivery: id, items: items.into_iter().map(Into::into).collect() }))
+}
+
+/// Stores a delivery in one transaction and reads it in a second. Once the first is committed the sender is told yes,
+/// whatever happens to the second: what it leaves pending is read later.
+async fn store_and_read(state: &State, delivery: Delivery, items: i64) -> Result<Vec<Item>, StoreError> {
+    let id = delivery.id;
+    state.db.write(move |conn| deliveries::insert(conn, &[delivery], items)).await?;
+    let (context, now) = (state.intake(), state.clock.now());
+    match state.db.write(move |conn| intake::read_delivery(conn, &context, id, Reading::First, now)).await {
+        Err(error) if error.is_passing() => {
+            tracing::warn!(delivery.id = %id, error = %error, "a delivery is stored and will be read later");
+            Ok((0..items).map(|item| Item::pending(id, item)).collect())
+        }
+        Err(error) => {
+            tracing::warn!(delivery.id = %id, error = %error, "a delivery is set aside");
+            state.db.write(move |conn| intake::set_aside(conn, &[id])).await
+        }
+        Ok(read) => Ok(read.items),
+    }
 }
 
 /// Voids a stage event: from now on it never happened. Reports of an earlier `as_of` keep it.

@@ -32,18 +32,31 @@ pub struct CostBody {
     post: Option<String>,
     /// The link's slug.
     link: Option<String>,
-    /// media, agency, tools, content or labour; media if not given.
+    /// media, agency, tools, content or labour; media if not given, labour of hours.
     kind: Option<String>,
     /// Decimal amount, net of tax; a credit note is negative.
     #[schema(example = "1250.00")]
     amount: Option<String>,
     /// The amount in minor units, instead.
     amount_minor: Option<i64>,
-    /// ISO 4217.
+    /// ISO 4217. Of hours without `rate` it may be left out.
     #[schema(example = "EUR")]
     currency: String,
     /// Invoice number.
     document: Option<String>,
+    /// How channels share a cost that names none: shared, spend, clicks, stage:lead, weights:CODE=3,CODE=1; shared if not given.
+    allocation: Option<String>,
+    /// What it was for.
+    note: Option<String>,
+    /// Of labour, instead of an amount: the person who worked, or
+    person: Option<String>,
+    /// the team,
+    team: Option<String>,
+    /// how long, 1.5 or 1:30,
+    #[schema(example = "12.5")]
+    hours: Option<String>,
+    /// and what an hour costs, a decimal amount; the recorded hourly rate of that day if not given.
+    rate: Option<String>,
 }
 
 /// Costs to be added, all or none.
@@ -102,6 +115,13 @@ pub struct CostView {
     currency: String,
     source: String,
     document: Option<String>,
+    allocation: String,
+    note: Option<String>,
+    /// The person or team, of labour.
+    worker: Option<String>,
+    /// How long they worked, in seconds.
+    work_seconds: Option<i64>,
+    hourly_minor: Option<i64>,
 }
 
 /// Lists the newest standing cost entries, 500 at most.
@@ -125,6 +145,11 @@ pub(crate) async fn list_costs(_caller: Can<CostsRead>, state: Data<State>) -> R
                     currency: cost.amount.currency.code().to_owned(),
                     source: cost.source.as_str().to_owned(),
                     document: cost.document,
+                    allocation: named.allocation,
+                    note: cost.note,
+                    work_seconds: cost.labour.as_ref().map(|l| l.hours.seconds()),
+                    hourly_minor: cost.labour.as_ref().map(|l| l.hourly_minor),
+                    worker: cost.labour.map(|l| l.worker),
                 }
             })
             .collect(),
@@ -173,7 +198,7 @@ pub(crate) async fn list_batches(
 
 /// Undoes a batch: its facts are void from now on, and cost entries that it had replaced stand again.
 ///
-/// A batch of costs needs the scope costs:write, others conversions:write.
+/// A batch of costs or exchange rates needs the scope costs:write, others conversions:write.
 #[utoipa::path(delete, path = "/api/v1/batches/{id}", tag = "costs", params(("id" = String, Path)),
     responses((status = 200, body = BatchView), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub(crate) async fn undo_batch(
@@ -183,7 +208,10 @@ pub(crate) async fn undo_batch(
 ) -> Result<Json<BatchView>, Problem> {
     let id: BatchId = path.parse()?;
     let batch = state.db.read(move |conn| batches::get(conn, id)).await?;
-    caller.require(if batch.kind == BatchKind::Costs { Scope::CostsWrite } else { Scope::ConversionsWrite })?;
+    caller.require(match batch.kind {
+        BatchKind::Costs | BatchKind::Rates => Scope::CostsWrite,
+        BatchKind::Touches | BatchKind::Conversions => Scope::ConversionsWrite,
+    })?;
     let batch = state.db.write(move |conn| batches::undo(conn, id, &caller.author)).await?;
     Ok(Json(batch.into()))
 }

@@ -235,6 +235,7 @@ pub(crate) async fn change_endpoint(
             edit_endpoints::set_about(conn, id, &about)
         })
         .await?;
+    state.refresh_endpoints().await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -269,6 +270,7 @@ pub(crate) async fn add_secret(
         .db
         .write(move |conn| edit_endpoints::rotate_secret(conn, id, body.secret.as_deref(), overlap_ms, &context, now))
         .await?;
+    state.refresh_endpoints().await;
     Ok(HttpResponse::Created().json(NewSecret { secret }))
 }
 
@@ -293,6 +295,7 @@ pub(crate) async fn end_secrets(
 ) -> Result<HttpResponse, Problem> {
     let (id, context): (EndpointId, _) = (path.parse()?, state.intake());
     state.db.write(move |conn| edit_endpoints::end_old_secrets(conn, id, &context)).await?;
+    state.refresh_endpoints().await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -326,7 +329,7 @@ pub(crate) async fn test_endpoint(
         .db
         .read(move |conn| {
             let delivery = deliveries::by_message(conn, id, &message)?;
-            let items = delivery.map(|d| deliveries::items(conn, d)).transpose()?;
+            let items = delivery.map(|d| deliveries::items(conn, &[d])).transpose()?;
             Ok((delivery, items.unwrap_or_default()))
         })
         .await?;

@@ -1,23 +1,20 @@
-//! Endpoints and the inbox by API.
+//! Endpoints by API.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Json, Path, Query};
+use actix_web::web::{Data, Json, Path};
 use serde::{Deserialize, Serialize};
 
 use super::Listed;
-use super::conversions::VerdictView;
 use super::endpoint_setup::{HealthView, SetupView};
 use crate::domain::fault::Fault;
 use crate::domain::health::Traffic;
-use crate::domain::ids::{DeliveryId, EndpointId};
+use crate::domain::ids::EndpointId;
 use crate::domain::time::UtcMillis;
 use crate::http::auth::{Can, EndpointsWrite};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::state::State;
 use crate::jobs::connectors::preset_of;
 use crate::jobs::edit_endpoints::{self, EndpointDraft};
-use crate::jobs::intake;
-use crate::store::deliveries::{self, Verdict};
 use crate::store::endpoint_traffic;
 use crate::store::endpoints::{self, Endpoint};
 
@@ -128,6 +125,7 @@ pub(crate) async fn create_endpoint(
     };
     let (context, now) = (state.intake(), state.clock.now());
     let made = state.db.write(move |conn| edit_endpoints::create(conn, &draft, &context, now)).await?;
+    state.refresh_endpoints().await;
     Ok(HttpResponse::Created().json(EndpointView::of(
         made.endpoint,
         &state,
@@ -147,6 +145,7 @@ pub(crate) async fn set_mapping(
 ) -> Result<HttpResponse, Problem> {
     let (id, mapping): (EndpointId, String) = (path.parse()?, body.to_string());
     state.db.write(move |conn| edit_endpoints::set_mapping(conn, id, &mapping)).await?;
+    state.refresh_endpoints().await;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -160,63 +159,6 @@ pub(crate) async fn archive_endpoint(
 ) -> Result<HttpResponse, Problem> {
     let (id, now): (EndpointId, _) = (path.parse()?, state.clock.now());
     state.db.write(move |conn| endpoints::archive(conn, id, now)).await?;
+    state.refresh_endpoints().await;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// One item of a delivery.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct DeliveryView {
-    #[schema(value_type = String)]
-    delivery: DeliveryId,
-    received_at: String,
-    source: String,
-    #[serde(flatten)]
-    verdict: VerdictView,
-}
-
-/// Which deliveries to list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct InboxQuery {
-    /// stored, duplicate, quarantined, ignored or pending; all if not given.
-    status: Option<String>,
-    /// 1 to 1000; 100 if not given.
-    limit: Option<i64>,
-}
-
-/// Lists items of deliveries, newest first.
-#[utoipa::path(get, path = "/api/v1/deliveries", tag = "endpoints", params(InboxQuery), responses((status = 200, body = Listed<DeliveryView>)))]
-pub(crate) async fn list_deliveries(
-    Can { input: query, .. }: Can<EndpointsWrite, Query<InboxQuery>>,
-    state: Data<State>,
-) -> Result<Json<Listed<DeliveryView>>, Problem> {
-    let verdict: Option<Verdict> =
-        query.status.as_deref().map(str::parse).transpose().map_err(|f: Fault| f.named("status"))?;
-    let limit = query.limit.unwrap_or(100).clamp(1, 1_000);
-    let rows = state.db.read(move |conn| deliveries::inbox(conn, verdict, limit)).await?;
-    Ok(Json(Listed::whole(
-        rows.into_iter()
-            .map(|r| DeliveryView {
-                delivery: r.item.delivery,
-                received_at: r.received_at.to_string(),
-                source: r.source,
-                verdict: r.item.into(),
-            })
-            .collect(),
-    )))
-}
-
-/// Reads a delivery's quarantined items again, as after a mapping change.
-#[utoipa::path(post, path = "/api/v1/deliveries/{id}/replay", tag = "endpoints", params(("id" = String, Path)),
-    responses((status = 200, body = Listed<VerdictView>), (status = 404, body = ProblemBody)))]
-pub(crate) async fn replay_delivery(
-    _caller: Can<EndpointsWrite>,
-    state: Data<State>,
-    path: Path<String>,
-) -> Result<Json<Listed<VerdictView>>, Problem> {
-    let id: DeliveryId = path.parse()?;
-    let (context, now) = (state.intake(), state.clock.now());
-    let items = state.db.write(move |conn| intake::read_delivery(conn, &context, id, now)).await?;
-    Ok(Json(Listed::whole(items.into_iter().map(Into::into).collect())))
 }

@@ -4,12 +4,15 @@ pub mod conversions;
 pub mod costs;
 pub mod endpoint_setup;
 pub mod endpoints;
+pub mod inbox;
 pub mod labels;
 pub mod links;
 pub mod matching;
 pub mod openapi;
 pub mod people;
+pub mod rates;
 pub mod reports;
+pub mod schedules;
 
 use actix_web::web;
 use serde::Serialize;

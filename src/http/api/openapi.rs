@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{conversions, costs, endpoint_setup, endpoints, labels, links, matching, people, reports};
+use super::{conversions, costs, endpoint_setup, endpoints, inbox, labels, links, matching, people, rates, reports, schedules};
 
 /// The document.
 #[derive(Debug, OpenApi)]
@@ -20,18 +20,22 @@ use super::{conversions, costs, endpoint_setup, endpoints, labels, links, matchi
         people::list_people, people::get_person, people::merge, people::unmerge, people::list_shared,
         matching::list_unmatched, matching::create_match, matching::list_matches, matching::undo_match,
         costs::post_costs, costs::list_costs, costs::list_batches, costs::undo_batch,
+        schedules::list_schedules, schedules::create_schedule, schedules::change_schedule,
+        schedules::list_hourly_rates, schedules::post_hourly_rate,
+        rates::list_rates, rates::post_rates, rates::import_rates,
         endpoints::list_endpoints, endpoints::create_endpoint, endpoints::set_mapping, endpoints::archive_endpoint,
         endpoint_setup::list_presets, endpoint_setup::get_endpoint, endpoint_setup::change_endpoint, endpoint_setup::add_secret,
         endpoint_setup::end_secrets, endpoint_setup::test_endpoint,
-        endpoints::list_deliveries, endpoints::replay_delivery,
+        inbox::list_deliveries, inbox::get_delivery, inbox::replay_delivery, inbox::replay_deliveries,
         reports::list_reports, reports::cost_per_lead, reports::sheets, reports::list_models,
     ),
     tags(
         (name = "links", description = "Channels, campaigns, posts and tracked links. Scope links:write; reports:read may list."),
         (name = "conversions", description = "Stage events. Scope conversions:write."),
         (name = "people", description = "Journeys and identity. Scopes reports:read and conversions:write."),
-        (name = "costs", description = "What was spent. Scope costs:write."),
-        (name = "endpoints", description = "Receivers of webhooks and their inbox. Scope endpoints:write."),
+        (name = "costs", description = "What was spent, and exchange rates. Scope costs:write; reports:read may list."),
+        (name = "endpoints", description = "Receivers of webhooks. Scope endpoints:write."),
+        (name = "inbox", description = "Deliveries and what became of them. Scope endpoints:write; deliveries:read shows headers and bodies."),
         (name = "reports", description = "The figures. Scope reports:read."),
     ),
     modifiers(&BearerKey),

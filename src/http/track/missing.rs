@@ -1,4 +1,5 @@
-//! Slugs that the link table does not know: made a moment ago on another node, or by nobody.
+//! Slugs that the link table does not know: made a moment ago on another node, or by nobody. Tokens of endpoints are
+//! missed in the same bounds.
 //!
 //! A miss may cost one look at the database, within bounds: [`LOOKS_PER_SECOND`] looks, two at a time,
 //! [`LOOK_MS`] of waiting each, and none for a slug that was unknown a second ago. Beyond them the
@@ -53,13 +54,14 @@ impl Default for Misses {
 
 impl Misses {
     /// Whether a slug was looked for in vain a moment ago.
-    fn is_unknown(&self, slug: &str, now: UtcMillis) -> bool {
+    pub(in crate::http) fn is_unknown(&self, slug: &str, now: UtcMillis) -> bool {
         let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
         // Also when the clock steps back.
         unknown.get(slug).is_some_and(|at| (0..UNKNOWN_MS).contains(&now.0.saturating_sub(at.0)))
     }
 
-    fn remember(&self, slug: &str, now: UtcMillis) {
+    /// Notes that a slug was looked for in vain.
+    pub(in crate::http) fn remember(&self, slug: &str, now: UtcMillis) {
         let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
         if unknown.len() >= UNKNOWN_MAX {
             unknown.clear();
@@ -67,22 +69,23 @@ impl Misses {
         unknown.insert(slug.into(), now);
     }
 
-    /// Looks once at the database for links that the table lacks, unless the bounds forbid it; true if the table is as
-    /// new as the database was when this was asked. Whether this look loaded them or another one does not matter.
-    async fn look(&self, state: &State) -> bool {
+    /// Looks once at the database for what a table lacks, unless the bounds forbid it; true if the table is as
+    /// new as the database was when this was asked. Whether this look loaded it or another one does not matter.
+    /// `refresh` loads the table, and tells whether it could.
+    pub(in crate::http) async fn look(&self, refresh: impl FnOnce() -> bool + Send + 'static) -> bool {
         if self.limit.check().is_err() {
             return false;
         }
-        let (links, at_once) = (Arc::clone(&state.links), Arc::clone(&self.at_once));
+        let at_once = Arc::clone(&self.at_once);
         let look = async move {
             let permit = at_once.acquire_owned().await.ok()?;
             let looked = tokio::task::spawn_blocking(move || {
                 let _held_to_the_end = permit;
-                links.refresh_if_changed()
+                refresh()
             });
-            looked.await.ok()?.ok()
+            looked.await.ok()
         };
-        matches!(tokio::time::timeout(Duration::from_millis(LOOK_MS), look).await, Ok(Some(_)))
+        matches!(tokio::time::timeout(Duration::from_millis(LOOK_MS), look).await, Ok(Some(true)))
     }
 }
 
@@ -94,7 +97,8 @@ pub(in crate::http) async fn redirect(request: HttpRequest, state: Data<State>, 
     }
     let now = state.clock.now();
     if !state.misses.is_unknown(slug, now) {
-        let has_looked = state.misses.look(&state).await;
+        let links = Arc::clone(&state.links);
+        let has_looked = state.misses.look(move || links.refresh_if_changed().is_ok()).await;
         if let Some(response) = answer_known(&request, slug, &state, &turn) {
             return response;
         }

@@ -8,21 +8,26 @@ use super::forms::{Choice, Fields, Form};
 use super::links::label_choices;
 use super::page::{PageError, PageResult, Shell, count, faults_of, money, ok, see, unprocessable, when};
 use super::session::{Posted, SignedIn};
-use crate::domain::cost::CostKind;
+use crate::domain::attribution::credit::allocate;
+use crate::domain::cost::{CostBasis, CostKind};
 use crate::domain::fault::Fault;
 use crate::domain::ids::BatchId;
+use crate::domain::money::decimal;
 use crate::domain::stage::Source;
+use crate::domain::time::DayRange;
 use crate::http::state::State;
 use crate::jobs::edit_costs::{self, CostInput, NamedCost};
+use crate::reports::cost_per_lead::{self, Figures};
+use crate::reports::{Measure, Parameters};
 use crate::store::batches::{self, Batch};
 
 /// Rows of each list.
-const ROWS: i64 = 200;
+pub(super) const ROWS: i64 = 200;
 
 /// A flash code.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Done {
-    done: Option<String>,
+    pub(super) done: Option<String>,
 }
 
 struct CostRow {
@@ -54,6 +59,8 @@ struct CostsPage {
     channels: Vec<Choice>,
     campaigns: Vec<Choice>,
     kinds: Vec<Choice>,
+    rules: Vec<Choice>,
+    stages: Vec<Choice>,
     costs: Vec<CostRow>,
     batches: Vec<BatchRow>,
 }
@@ -85,9 +92,103 @@ async fn list_page(who: &SignedIn, state: &State, form: Form) -> Result<CostsPag
         form,
         channels,
         campaigns,
-        kinds: CostKind::ALL.iter().map(|k| Choice::new(k.as_str(), kind_label(*k))).collect(),
+        kinds: kind_choices(),
+        rules: rule_choices(),
+        stages: stage_choices(),
         costs: costs.into_iter().map(cost_row).collect(),
         batches: batches.into_iter().map(batch_row).collect(),
+    })
+}
+
+/// Every kind of cost.
+pub(super) fn kind_choices() -> Vec<Choice> {
+    CostKind::ALL.iter().map(|k| Choice::new(k.as_str(), kind_label(*k))).collect()
+}
+
+/// The rules by which channels share a cost.
+pub(super) fn rule_choices() -> Vec<Choice> {
+    let rule = Choice::explained;
+    vec![
+        rule("shared", "Keep it shared", "It stays in the row (shared), and in the total."),
+        rule("spend", "By ad spend", "Each day by what the channels spent on media that day, net of credit notes."),
+        rule("clicks", "By clicks", "Each day by the human clicks that came by each channel."),
+        rule(
+            "stage",
+            "By entries into a stage",
+            "Each day by its leads, say: the channels that touched a person share that lead equally, before any model.",
+        ),
+        rule("weights", "By fixed weights", "Always in the same proportion, such as 3 to 1."),
+    ]
+}
+
+/// The stages that may share a cost.
+pub(super) fn stage_choices() -> Vec<Choice> {
+    let stage = |(value, label): (&'static str, &'static str)| Choice::new(value, label);
+    [("lead", "Leads"), ("mql", "MQLs"), ("sql", "SQLs"), ("opportunity", "Opportunities"), ("customer", "Customers")]
+        .into_iter()
+        .map(stage)
+        .collect()
+}
+
+/// The rule that a form chose, as the domain reads it.
+pub(super) fn rule_of(fields: &Fields) -> Option<String> {
+    match fields.get("allocation") {
+        "stage" => Some(format!("stage:{}", fields.text("stage"))),
+        "weights" => Some(format!("weights:{}", fields.text("weights"))),
+        _ => fields.some("allocation"),
+    }
+}
+
+struct RuleRow {
+    channel: String,
+    shares: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "rules.html")]
+struct RulesPage {
+    shell: Shell,
+    from: String,
+    to: String,
+    rules: Vec<&'static str>,
+    rows: Vec<RuleRow>,
+}
+
+/// `GET /app/costs/rules`: what each rule would have done lately.
+pub(super) async fn rules(who: SignedIn, state: Data<State>) -> PageResult {
+    let reporting = &state.config.reporting;
+    let today = reporting.zone.day_of(state.clock.now());
+    let range = DayRange::new(today.plus_days(-27), today)?;
+    let parameters = Parameters {
+        models: vec!["linear_distinct".parse()?],
+        cost: CostBasis::Media,
+        zone: reporting.zone.clone(),
+        ..Parameters::new(range, reporting.currency)
+    };
+    let report = state.db.read(move |conn| Ok(cost_per_lead::run(conn, &parameters))).await??;
+    let weights: [fn(&Figures) -> i64; 4] = [
+        |f| f.cost_minor,
+        |f| f.clicks,
+        |f| f.get(Measure::Leads),
+        |f| f.get(Measure::Customers),
+    ];
+    let is_channel = |row: &&cost_per_lead::Row| row.key.parts().iter().all(|part| part.special().is_none());
+    let channels: Vec<&cost_per_lead::Row> = report.rows.iter().filter(is_channel).collect();
+    let shares = weights.map(|weight| {
+        let own: Vec<u128> = channels.iter().map(|r| u128::try_from(weight(r.leading())).unwrap_or(0)).collect();
+        allocate(100_00, &own)
+    });
+    let row = |(n, row): (usize, &&cost_per_lead::Row)| RuleRow {
+        channel: row.key.to_string(),
+        shares: shares.iter().map(|s| decimal(s.get(n).copied().unwrap_or(0).into(), 2)).collect(),
+    };
+    let rows = channels.iter().enumerate().map(row).filter(|r| r.shares.iter().any(|s| s != "0.00"));
+    ok(&RulesPage {
+        shell: Shell::new("costs", "What each rule would have done", &who.session),
+        from: range.from.to_string(),
+        to: range.to.to_string(),
+        rules: vec!["By ad spend", "By clicks", "By leads", "By customers"],
+        rows: rows.collect(),
     })
 }
 
@@ -113,6 +214,8 @@ pub(super) async fn add(posted: Posted, state: Data<State>) -> PageResult {
         amount: Some(fields.text("amount")),
         currency: fields.text("currency"),
         document: fields.some("document"),
+        allocation: rule_of(&fields),
+        note: fields.some("note"),
         ..CostInput::default()
     };
     let (source, author) = (Source::parse("app")?, who.author.clone());
@@ -161,6 +264,7 @@ fn batch_row(b: Batch) -> BatchRow {
             batches::BatchKind::Touches => "touches",
             batches::BatchKind::Conversions => "stage events",
             batches::BatchKind::Costs => "costs",
+            batches::BatchKind::Rates => "exchange rates",
         },
         label: b.label,
         source: b.source,
@@ -170,12 +274,19 @@ fn batch_row(b: Batch) -> BatchRow {
     }
 }
 
+/// What a cost without a channel is listed under.
+pub(super) fn shared(allocation: &str) -> String {
+    if allocation == "shared" { "(shared)".to_owned() } else { format!("(shared by {allocation})") }
+}
+
 fn cost_row(named: NamedCost) -> CostRow {
     let cost = named.entry.cost;
     let detail = [
         named.campaign.map(|c| format!("campaign {c}")),
         named.post.map(|p| format!("post {p}")),
         named.link.map(|l| format!("link {l}")),
+        cost.labour.map(|l| format!("{}, {} h", l.worker, l.hours)),
+        cost.note,
     ];
     CostRow {
         days: if cost.days.from == cost.days.to {
@@ -183,7 +294,7 @@ fn cost_row(named: NamedCost) -> CostRow {
         } else {
             format!("{} to {}", cost.days.from, cost.days.to)
         },
-        label: named.channel.unwrap_or_else(|| "(shared)".to_owned()),
+        label: named.channel.unwrap_or_else(|| shared(&named.allocation)),
         detail: detail.into_iter().flatten().collect::<Vec<_>>().join(", "),
         kind: cost.kind.as_str(),
         amount: money(cost.amount),

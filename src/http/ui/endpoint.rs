@@ -113,7 +113,7 @@ fn load(conn: &mut Conn, id: EndpointId, test: Option<&str>, state: &State) -> R
     let test = match test {
         Some(name) => {
             let delivery = deliveries::by_message(conn, id, &test_event::message_id(name))?;
-            let items = delivery.map(|d| deliveries::items(conn, d)).transpose()?;
+            let items = delivery.map(|d| deliveries::items(conn, &[d])).transpose()?;
             Some((delivery.is_some(), items.unwrap_or_default()))
         }
         None => None,
@@ -253,7 +253,10 @@ async fn answer(
     outcome: Result<&str, StoreError>,
 ) -> PageResult {
     match outcome {
-        Ok(done) => Ok(see(&format!("/app/endpoints/{id}?done={done}"))),
+        Ok(done) => {
+            state.refresh_endpoints().await;
+            Ok(see(&format!("/app/endpoints/{id}?done={done}")))
+        }
         Err(error) => {
             let faults = faults_of(error)?;
             let known = state.db.read(move |conn| endpoints::get(conn, id)).await?;
@@ -371,6 +374,7 @@ pub(super) async fn add_secret(posted: Posted, state: Data<State>, path: Path<St
     };
     match outcome {
         Ok(secret) => {
+            state.refresh_endpoints().await;
             let mut response = see(&format!("/app/endpoints/{id}?done=secret-added"));
             if !is_typed {
                 let fresh = Fresh { secret, is_new: false };
@@ -386,6 +390,7 @@ pub(super) async fn add_secret(posted: Posted, state: Data<State>, path: Path<St
 pub(super) async fn end_secrets(_posted: Posted, state: Data<State>, path: Path<String>) -> PageResult {
     let (id, context): (EndpointId, _) = (path.parse()?, state.intake());
     state.db.write(move |conn| edit_endpoints::end_old_secrets(conn, id, &context)).await?;
+    state.refresh_endpoints().await;
     Ok(see(&format!("/app/endpoints/{id}?done=secrets-ended")))
 }
 

@@ -94,6 +94,7 @@ pub(super) async fn create(posted: Posted, state: Data<State>) -> PageResult {
     };
     match made {
         Ok(made) => {
+            state.refresh_endpoints().await;
             let mut response = see(&format!("/app/endpoints/{}?done=endpoint-created", made.endpoint.id));
             let fresh = Fresh { secret: made.secret, is_new: true };
             set(&mut response, &once::keep(&state, &who.session, "endpoint", fresh)?)?;
@@ -113,6 +114,7 @@ pub(super) async fn create(posted: Posted, state: Data<State>) -> PageResult {
 pub(super) async fn archive(_posted: Posted, state: Data<State>, path: Path<String>) -> PageResult {
     let (id, now): (EndpointId, _) = (path.parse()?, state.clock.now());
     state.db.write(move |conn| endpoints::archive(conn, id, now)).await?;
+    state.refresh_endpoints().await;
     Ok(see("/app/endpoints?done=endpoint-archived"))
 }
 

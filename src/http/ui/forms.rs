@@ -1,5 +1,7 @@
 //! Forms: what was sent, what is wrong with it, and the fields of the page that shows both.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use askama::filters::HtmlSafe;
 
@@ -102,6 +104,11 @@ impl Form {
         self.field(name, label, "text")
     }
 
+    /// The same, labelled by its own name as words.
+    pub(super) fn named(&self, name: &'static str) -> Field {
+        Field { label: words(name).into(), ..self.field(name, "", "text") }
+    }
+
     /// A line of some other type: `date`, `number`, `email`, `password`, `url`, `search`.
     pub(super) fn line(&self, name: &'static str, label: &'static str, kind: &'static str) -> Field {
         self.field(name, label, kind)
@@ -156,7 +163,7 @@ impl Form {
     fn field(&self, name: &'static str, label: &'static str, kind: &'static str) -> Field {
         Field {
             name,
-            label,
+            label: label.into(),
             kind,
             values: self.fields.all(name).into_iter().map(str::to_owned).collect(),
             choices: Vec::new(),
@@ -197,7 +204,7 @@ impl Choice {
 #[template(path = "field.html")]
 pub(super) struct Field {
     name: &'static str,
-    label: &'static str,
+    label: Cow<'static, str>,
     kind: &'static str,
     values: Vec<String>,
     choices: Vec<Choice>,

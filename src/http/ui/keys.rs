@@ -94,7 +94,8 @@ fn meaning(scope: Scope) -> &'static str {
         Scope::ConversionsWrite => "Post stage events, merges and corrections.",
         Scope::CostsWrite => "Post, list and undo costs.",
         Scope::ReportsRead => "Read reports, journeys and lists.",
-        Scope::EndpointsWrite => "Configure endpoints, see and replay deliveries.",
+        Scope::EndpointsWrite => "Configure endpoints, list and replay deliveries.",
+        Scope::DeliveriesRead => "Read deliveries with their headers and bodies, which hold personal data.",
         Scope::MetricsRead => "Read /metrics from another machine.",
     }
 }

@@ -11,18 +11,23 @@ mod costs;
 mod endpoint;
 mod endpoints;
 mod forms;
+mod inbox;
 mod keys;
 mod labels;
+mod labour;
 mod links;
+mod monthly;
 mod once;
 mod page;
 mod people;
+mod rates;
 mod report;
 mod session;
 mod set_up;
 mod sheets;
 mod sign_in;
 mod unmatched;
+mod upload;
 
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
@@ -46,6 +51,7 @@ pub(super) fn configure(service: &mut ServiceConfig) {
         web::scope("/app")
             .wrap(from_fn(with_headers))
             .app_data(query_config())
+            .app_data(upload::limits(crate::http::api::rates::FILE_BYTES_MAX))
             .configure(anonymous)
             .configure(reading)
             .configure(writing)
@@ -80,9 +86,15 @@ fn reading(service: &mut ServiceConfig) {
         .route("/campaigns", web::get().to(labels::campaigns))
         .route("/campaigns/{id}", web::get().to(labels::campaign))
         .route("/costs", web::get().to(costs::list))
+        .route("/costs/rules", web::get().to(costs::rules))
+        .route("/costs/labour", web::get().to(labour::show))
+        .route("/costs/monthly", web::get().to(monthly::show))
+        .route("/rates", web::get().to(rates::show))
         .route("/costs/batches/{id}", web::get().to(costs::batch))
         .route("/conversions", web::get().to(conversions::list))
         .route("/unmatched", web::get().to(unmatched::list))
+        .route("/inbox", web::get().to(inbox::list))
+        .route("/inbox/{id}", web::get().to(inbox::show))
         .route("/people/{id}", web::get().to(people::show))
         .route("/endpoints", web::get().to(endpoints::list))
         .route("/endpoints/{id}", web::get().to(endpoint::show))
@@ -102,9 +114,15 @@ fn writing(service: &mut ServiceConfig) {
         .route("/campaigns/{id}", web::post().to(labels::change_campaign))
         .route("/campaigns/{id}/archive", web::post().to(labels::archive_campaign))
         .route("/costs", web::post().to(costs::add))
+        .route("/costs/labour", web::post().to(labour::add))
+        .route("/costs/hourly-rates", web::post().to(labour::add_rate))
+        .route("/costs/monthly", web::post().to(monthly::add))
+        .route("/costs/monthly/change", web::post().to(monthly::change))
+        .route("/rates", web::post().to(rates::add))
+        .route("/rates/import", web::post().to(rates::import))
         .route("/costs/batches/{id}/undo", web::post().to(costs::undo))
-        .route("/deliveries/replay", web::post().to(conversions::replay_all))
-        .route("/deliveries/{id}/replay", web::post().to(conversions::replay))
+        .route("/inbox/replay", web::post().to(inbox::replay_all))
+        .route("/inbox/{id}/replay", web::post().to(inbox::replay))
         .route("/matches", web::post().to(unmatched::record))
         .route("/matches/{id}/undo", web::post().to(unmatched::undo))
         .route("/endpoints", web::post().to(endpoints::create))

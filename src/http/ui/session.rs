@@ -61,17 +61,29 @@ impl FromRequest for Posted {
             let who = signed_in(&request, &state).await?;
             require_own_origin(&request, &state)?;
             let fields = read(form.await)?;
-            if !same_secret(fields.get("csrf"), &who.session.csrf) {
-                return Err(PageError::new(
-                    StatusCode::FORBIDDEN,
-                    "This form is not yours",
-                    "the form does not belong to your session, perhaps because you signed in again since; \
-                     go back, reload the page and send it again. Nothing was stored",
-                ));
-            }
+            require_own_form(&request, &state, fields.get("csrf"), &who)?;
             Ok(Self { who, fields })
         })
     }
+}
+
+/// Refuses a form that another site sent, or that does not carry the session's own token.
+pub(super) fn require_own_form(
+    request: &HttpRequest,
+    state: &State,
+    csrf: &str,
+    who: &SignedIn,
+) -> Result<(), PageError> {
+    require_own_origin(request, state)?;
+    if same_secret(csrf, &who.session.csrf) {
+        return Ok(());
+    }
+    Err(PageError::new(
+        StatusCode::FORBIDDEN,
+        "This form is not yours",
+        "the form does not belong to your session, perhaps because you signed in again since; \
+         go back, reload the page and send it again. Nothing was stored",
+    ))
 }
 
 /// A form of somebody who has no session yet: it came from our pages.
@@ -96,7 +108,7 @@ impl FromRequest for PostedByAnyone {
     }
 }
 
-fn state_of(request: &HttpRequest) -> Result<Data<State>, PageError> {
+pub(super) fn state_of(request: &HttpRequest) -> Result<Data<State>, PageError> {
     request.app_data::<Data<State>>().cloned().ok_or_else(|| {
         PageError::new(StatusCode::INTERNAL_SERVER_ERROR, "The server made a mistake", "it has no state")
     })

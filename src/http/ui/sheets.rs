@@ -10,6 +10,7 @@ use super::forms::{Fields, Form};
 use super::page::{PageError, PageResult, Shell, ok, sentence, unprocessable};
 use super::session::SignedIn;
 use crate::domain::fault::Fault;
+use crate::domain::time::UtcMillis;
 use crate::export;
 use crate::export::sheet::{display, is_number};
 use crate::http::api::reports::{Pairs, defaults, joined};
@@ -35,6 +36,7 @@ struct SheetsPage {
 }
 
 struct Shown {
+    title: String,
     sheets: Vec<ShownSheet>,
     notes: Vec<String>,
     written: Vec<(&'static str, String)>,
@@ -61,8 +63,11 @@ pub(super) async fn show(who: SignedIn, state: Data<State>, name: Path<String>, 
     let more = kind.more.iter().map(|m| (m.name, String::new()));
     let as_of = ("as_of", String::new());
     let written = defaults.written().into_iter().chain(more).chain([as_of]);
+    // What a report fixes by itself, as cohorts their rows, is shown as it is.
+    let used: HashMap<&str, String> = answer.as_ref().map_or_else(|_| HashMap::new(), used);
     let fields = written.map(|(name, default)| {
-        (name, given.get(name).map(|v| v.trim()).filter(|v| !v.is_empty()).map_or(default, str::to_owned))
+        let given = given.get(name).map(|v| v.trim()).filter(|v| !v.is_empty());
+        (name, used.get(name).cloned().unwrap_or_else(|| given.map_or(default, str::to_owned)))
     });
     let fields = Fields::of(fields);
     let is_kept = |name: &str| !FIELDS.contains(&name) && !kind.more.iter().any(|m| m.name == name);
@@ -84,6 +89,11 @@ pub(super) async fn show(who: SignedIn, state: Data<State>, name: Path<String>, 
         shown,
     };
     if answer.is_ok() { ok(&page) } else { unprocessable(&page) }
+}
+
+/// The parameters of an answer, but for those that a form keeps as they are sent.
+fn used(document: &Document) -> HashMap<&'static str, String> {
+    document.parameters.written().into_iter().filter(|(name, _)| *name != "as_of").collect()
 }
 
 /// Links to every report; `here` is the one that is shown.
@@ -143,26 +153,38 @@ fn shown(document: &Document) -> Shown {
     written.extend(document.more.iter().cloned());
     written.retain(|(_, value)| !value.is_empty());
     query.extend_pairs(&written);
+    let told = written.into_iter().map(|(name, value)| (name, told(name, value))).collect();
     Shown {
+        title: document.title.clone(),
         sheets: document.sheets.iter().map(|s| shown_sheet(s, document)).collect(),
         notes: document.notes.clone(),
         query: query.finish(),
-        written,
+        written: told,
     }
+}
+
+/// A parameter as people read it: an instant is a number in every format, and beside it the time that it is.
+fn told(name: &str, value: String) -> String {
+    let at = value.parse().ok().filter(|_| name.ends_with("as_of")).map(UtcMillis);
+    at.map_or(value, |at| format!("{} ({at})", at.0))
 }
 
 fn shown_sheet(sheet: &Sheet, document: &Document) -> ShownSheet {
     let currency = document.parameters.currency;
     let is_shown: Vec<bool> = sheet.columns.iter().map(|c| c.is_shown).collect();
-    let line = |cells: &Vec<SheetCell>| {
-        let shown = cells.iter().zip(&is_shown).filter(|(_, shown)| **shown);
-        shown.map(|(cell, _)| (display(cell, currency), is_number(cell))).collect::<Vec<_>>()
+    // A blank cell stands where the others of its column do.
+    let has_numbers = |n: usize| {
+        let mut told = sheet.rows.iter().filter_map(|row| row.get(n)).filter(|cell| **cell != SheetCell::Blank);
+        told.next().is_none_or(is_number)
     };
-    let numbers = sheet.rows.first().map(|row| line(row).into_iter().map(|(_, n)| n).collect::<Vec<_>>());
-    let headings = sheet.columns.iter().filter(|c| c.is_shown).enumerate().map(|(n, column)| {
-        let is_number = numbers.as_ref().and_then(|all| all.get(n)).copied().unwrap_or(false);
-        (column.heading.clone(), is_number)
-    });
+    let numbers: Vec<bool> = (0..sheet.columns.len()).map(has_numbers).collect();
+    let line = |cells: &Vec<SheetCell>| {
+        let shown = cells.iter().zip(&numbers).zip(&is_shown).filter(|(_, shown)| **shown);
+        let told = shown.map(|((cell, is_number), _)| (display(cell, currency), *is_number));
+        told.collect::<Vec<_>>()
+    };
+    let headings = sheet.columns.iter().zip(&numbers).filter(|(column, _)| column.is_shown);
+    let headings = headings.map(|(column, is_number)| (column.heading.clone(), *is_number));
     ShownSheet {
         name: sheet.name,
         title: sheet.title.clone(),

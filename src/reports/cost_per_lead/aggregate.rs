@@ -15,7 +15,7 @@ use super::super::paths::{Goal, PathSink, Stop, converting, nulls};
 use super::super::places::{PlaceId, Places};
 use super::table::Filled;
 use super::{Figures, blank};
-use crate::domain::attribution::{Choice, Method, ONE_MICRO, PathGame, PathShares};
+use crate::domain::attribution::{Choice, Method, ONE_MICRO, PathGame, PathShare, PathShares};
 use crate::domain::fault::Fault;
 use crate::domain::stage::StageEvent;
 use crate::store::Conn;
@@ -42,14 +42,26 @@ pub struct PathCounts {
     pub conversion_rate: f64,
 }
 
+/// The games of a report, played: what evidence opens.
+#[derive(Debug, Default)]
+pub(in crate::reports) struct Played {
+    /// Two for each aggregate model, one for each goal.
+    pub(in crate::reports) games: Vec<Game>,
+    /// The rows by token.
+    pub(in crate::reports) rows: Vec<RowKey>,
+}
+
 /// A game of one model for one goal.
-struct Game {
+#[derive(Debug)]
+pub(in crate::reports) struct Game {
     model: usize,
-    goal: Goal,
-    game: Box<dyn PathGame>,
-    counts: PathCounts,
+    pub(in crate::reports) goal: Goal,
+    pub(in crate::reports) game: Box<dyn PathGame>,
+    pub(in crate::reports) counts: PathCounts,
     /// Conversions without a path.
-    without: u64,
+    pub(in crate::reports) without: u64,
+    /// What it found; nothing where no path converted.
+    pub(in crate::reports) found: Option<PathShares>,
 }
 
 /// Places as the games know them: numbered in the order in which paths come, which does not depend on the database.
@@ -67,10 +79,6 @@ impl Tokens {
             self.places.push(place);
         }
         number
-    }
-
-    fn place(&self, token: u32) -> Option<PlaceId> {
-        self.places.get(usize::try_from(token).ok()?).copied()
     }
 }
 
@@ -90,8 +98,9 @@ pub(super) fn add(
     converting(conn, facts, places, parameters, &mut table)?;
     nulls(conn, facts, places, parameters, Goal::ALL, &mut table)?;
     let Games { mut games, tokens, .. } = table;
+    let rows: Vec<RowKey> = tokens.places.iter().map(|place| row_key(parameters, places, *place)).collect();
     for game in &mut games {
-        game.share_out(parameters, places, &tokens, filled)?;
+        game.share_out(parameters, places, &rows, filled)?;
     }
     for (model, choice) in parameters.models.iter().enumerate() {
         let counts = |goal| games.iter().find(|g| g.model == model && g.goal == goal).map(|g| g.counts);
@@ -99,6 +108,7 @@ pub(super) fn add(
             filled.path_models.push(PathModel { model: choice.clone(), leads, customers });
         }
     }
+    filled.played = Played { games, rows };
     Ok(())
 }
 
@@ -112,6 +122,7 @@ fn games(parameters: &Parameters) -> Vec<Game> {
                 game: game(choice.settings()),
                 counts: PathCounts::default(),
                 without: 0,
+                found: None,
             }));
         }
     }
@@ -161,7 +172,7 @@ impl Game {
         &mut self,
         parameters: &Parameters,
         places: &mut Places<'_>,
-        tokens: &Tokens,
+        rows: &[RowKey],
         filled: &mut Filled,
     ) -> Result<(), ReportError> {
         let Some(choice) = parameters.models.get(self.model) else { return Ok(()) };
@@ -174,12 +185,12 @@ impl Game {
             let below = |floor| format!("{} Shown because below_floor=accept asks for it.", about(floor));
             filled.notes.extend(found.below_floor.as_ref().map(below));
             for share in &found.shares {
-                if let Some(place) = tokens.place(share.token) {
-                    let key = row_key(parameters, places, place);
-                    let credit = share.share * self.counts.conversions as f64;
-                    self.give(filled.rows.entry(key).or_insert_with(|| blank(parameters)), credit, Some(share.effect));
+                if let Some(key) = row_of(rows, share.token) {
+                    let row = filled.rows.entry(key.clone()).or_insert_with(|| blank(parameters));
+                    self.give(row, self.credit(share), Some(share.effect));
                 }
             }
+            self.found = Some(found);
         }
         if self.without > 0 {
             let nobody = places.nowhere(&Part::Unattributed);
@@ -196,17 +207,38 @@ impl Game {
         solved.map_err(|fault| Fault { detail: format!("{choice}, {}s: {}", self.goal, fault.detail), ..fault })
     }
 
+    /// What a share is in leads or customers.
+    pub(in crate::reports) fn credit(&self, share: &PathShare) -> f64 {
+        share.share * self.counts.conversions as f64
+    }
+
     /// Gives credit to this model's figures of a row.
     fn give(&self, row: &mut [Figures], credit: f64, effect: Option<f64>) {
         let Some(figures) = row.get_mut(self.model) else { return };
         let aggregate = figures.aggregate.get_or_insert_default();
-        let rounded = (credit * 1e9).round() / 1e9;
+        let rounded = nine(credit);
         match self.goal {
             Goal::Lead => (aggregate.leads, aggregate.effect) = (rounded, effect),
             Goal::Customer => aggregate.customers = rounded,
         }
-        figures.add_credit(self.goal.measure(), (credit * ONE_MICRO as f64).round() as i64);
+        figures.add_credit(self.goal.measure(), micro(credit));
     }
+}
+
+/// Rounds an estimate, once.
+fn nine(estimate: f64) -> f64 {
+    // Nothing has no sign.
+    (estimate * 1e9).round() / 1e9 + 0.0
+}
+
+/// The micro-units of an estimate.
+pub(in crate::reports) fn micro(credit: f64) -> i64 {
+    (credit * ONE_MICRO as f64).round() as i64
+}
+
+/// The row of a token.
+pub(in crate::reports) fn row_of(rows: &[RowKey], token: u32) -> Option<&RowKey> {
+    rows.get(usize::try_from(token).ok()?)
 }
 
 fn row_key(parameters: &Parameters, places: &mut Places<'_>, place: PlaceId) -> RowKey {

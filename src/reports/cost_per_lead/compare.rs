@@ -6,12 +6,11 @@ use super::super::facts::Facts;
 use super::super::parameters::Parameters;
 use super::table::{Filled, fill};
 use super::{Figures, Row, blank};
-use crate::domain::attribution::ONE_MICRO;
 use crate::domain::calendar::{Comparison, compared};
 use crate::domain::money::ratio4;
-use crate::domain::statistics::change::{NoiseFloor, Period, change, noise_floor};
+use crate::domain::statistics::Confidence;
+use crate::domain::statistics::change::{LeadsFloor, Period, change};
 use crate::domain::statistics::multiple::benjamini_hochberg;
-use crate::domain::statistics::{Confidence, Observation};
 use crate::domain::time::DayRange;
 use crate::store::Conn;
 
@@ -47,8 +46,8 @@ pub struct Changed {
     pub is_signal: bool,
     /// Whether counts stood for fractional credit.
     pub is_approximate: bool,
-    /// The counts that would be a signal.
-    pub floor: Option<NoiseFloor>,
+    /// The leads that would be a signal.
+    pub floor: Option<LeadsFloor>,
 }
 
 /// The rows of every period that the report is compared with.
@@ -123,15 +122,12 @@ fn changed(
     if now.aggregate.is_some() {
         return None;
     }
-    let sure = Confidence::NINETY_FIVE;
     let found = change(
         &Period { credits: now.leads, exposure: exposure_now },
         &Period { credits: then.leads, exposure: exposure_then },
-        sure,
+        Confidence::NINETY_FIVE,
     )?;
     let (low, high) = limits(found.ratio.interval.low, found.ratio.interval.high);
-    let count = u64::try_from(then.get(Measure::Leads)).ok()?.div_ceil(ONE_MICRO.unsigned_abs());
-    let floor = noise_floor(Observation { count, exposure: exposure_then }, exposure_now, sure);
     Some(Changed {
         ratio,
         low,
@@ -140,7 +136,7 @@ fn changed(
         p_adjusted: found.ratio.p,
         is_signal: found.is_signal,
         is_approximate: found.is_approximate,
-        floor,
+        floor: found.floor,
     })
 }
 

@@ -3,7 +3,7 @@
 //! What each number means is design section 6; every sum is checked before it is shown. The rows are made by
 //! `table` from one stream of credits, which evidence lists for a single cell.
 
-mod aggregate;
+pub(super) mod aggregate;
 mod columns;
 mod compare;
 mod figures;
@@ -106,8 +106,8 @@ fn aggregate_notes(parameters: &Parameters) -> Vec<String> {
     let aggregate = parameters.models.iter().filter(|c| matches!(c.model().method, Method::Paths(_)));
     let note = |choice: &Choice| {
         format!(
-            "{choice} has no touch evidence: it shares out all leads at once. Its leads are estimates without limits, and \
-             it divides no money."
+            "{choice} has no touch evidence: it shares out all leads at once, and a cell opens to the table that it is \
+             computed from. Its leads are estimates without limits, and it divides no money."
         )
     };
     aggregate.map(note).collect()

@@ -10,7 +10,7 @@ use super::super::facts::{Facts, Journeys};
 use super::super::parameters::{Parameters, ReportClock};
 use super::super::places::{PlaceId, Places};
 use super::super::touch_counts::Counted;
-use super::aggregate::{self, PathModel};
+use super::aggregate::{self, PathModel, Played};
 use super::slots::{Slot, Slots};
 use super::{Figures, blank, touches};
 use crate::domain::attribution::Method;
@@ -25,6 +25,8 @@ pub(in crate::reports) struct Filled {
     pub(in crate::reports) totals: Vec<Figures>,
     /// What aggregate models were computed from.
     pub(in crate::reports) path_models: Vec<PathModel>,
+    /// Their games.
+    pub(in crate::reports) played: Played,
     /// What a reader must know about the figures.
     pub(in crate::reports) notes: Vec<String>,
 }
@@ -42,12 +44,10 @@ struct Table<'a> {
 pub(in crate::reports) fn fill(conn: &mut Conn, facts: &Facts, parameters: &Parameters) -> Result<Filled, ReportError> {
     let mut places = Places::new(parameters, &facts.labels)?;
     let mut table = Table::new(parameters);
-    let detail = touches::detail(parameters, &places);
-    let counts = touches::count(conn, facts, parameters, &mut places, detail)?;
-    table.add_touches(&mut places, &counts);
-    let clicks = touches::clicks_by_day(&counts);
-    costs::walk(conn, facts, parameters, &mut places, &clicks, &mut |places, spent| {
-        table.add_common(places, spent.part.place, spent.day, |figures| figures.cost_minor += spent.part.minor);
+    let touched = touches::read(conn, facts, parameters, &mut places)?;
+    table.add_touches(&mut places, &touched.counts);
+    costs::walk(conn, facts, parameters, &mut places, &touched.clicks, &mut |places, spent| {
+        table.add_common(places, spent.part.place, spent.of.day, |figures| figures.cost_minor += spent.part.minor);
     })?;
     credits::walk(conn, facts, &mut places, parameters, &mut table)?;
     let mut filled = table.finish(&places)?;
@@ -99,7 +99,8 @@ impl<'a> Table<'a> {
             }
         }
         rows.retain(|_, figures| figures.iter().any(|f| !f.is_empty()));
-        let filled = Filled { rows, totals: self.totals, path_models: Vec::new(), notes: Vec::new() };
+        let filled =
+            Filled { rows, totals: self.totals, path_models: Vec::new(), played: Played::default(), notes: Vec::new() };
         check(self.parameters, &filled, &self.expected)?;
         Ok(filled)
     }

@@ -1,4 +1,4 @@
-//! The touches of a report's range, each sort with its place.
+//! The touches of a report's range, each sort with its place, and the clicks that costs are split by.
 
 use super::super::ReportError;
 use super::super::costs::{Clicks, DayClicks};
@@ -8,19 +8,68 @@ use super::super::labels::{Origin, Spot};
 use super::super::parameters::Parameters;
 use super::super::places::{PlaceId, Places};
 use super::super::touch_counts::{self, Counted, Detail, Wanted};
+use crate::domain::cost::CostDraft;
+use crate::domain::time::DayRange;
 use crate::domain::touch::TouchKind;
-use crate::store::Conn;
+use crate::store::{Conn, costs as cost_store};
+
+/// What a report needs of the touches of its range.
+#[derive(Debug)]
+pub(in crate::reports) struct Touched {
+    /// Each sort with its place.
+    pub(in crate::reports) counts: Vec<(PlaceId, Counted)>,
+    /// Clicks by day, as costs are split by them.
+    pub(in crate::reports) clicks: Clicks,
+}
+
+/// Reads them.
+///
+/// Rows of channels, countries and devices are in the rollups, which know no links. A cost that names a link, a post or
+/// a campaign is split by its own clicks, so on the days of such costs clicks are told apart by link, too.
+pub(in crate::reports) fn read(
+    conn: &mut Conn,
+    facts: &Facts,
+    parameters: &Parameters,
+    places: &mut Places<'_>,
+) -> Result<Touched, ReportError> {
+    let detail = detail(parameters, places);
+    let counts = count(conn, facts, parameters, places, detail)?;
+    let mut clicks = clicks_by_day(&counts);
+    let is_split = places.dimensions().iter().any(|d| !d.is_of_channel());
+    let days = if is_split && !detail.by_origin { days_of_fine_costs(conn, facts, parameters)? } else { None };
+    if let Some(days) = days {
+        let parameters = Parameters { range: days, ..parameters.clone() };
+        let detail = Detail { by_origin: true, ..detail };
+        let fine = clicks_by_day(&count(conn, facts, &parameters, places, detail)?);
+        clicks.retain(|day, _| !days.contains(*day));
+        clicks.extend(fine);
+    }
+    Ok(Touched { counts, clicks })
+}
+
+/// The days of the range from the first to the last one of costs that name more than a channel.
+fn days_of_fine_costs(
+    conn: &mut Conn,
+    facts: &Facts,
+    parameters: &Parameters,
+) -> Result<Option<DayRange>, ReportError> {
+    let range = parameters.range;
+    let is_fine = |cost: &CostDraft| cost.campaign.is_some() || cost.post.is_some() || cost.link.is_some();
+    let entries = cost_store::visible(conn, range, &facts.moments)?;
+    let fine = entries.iter().map(|e| &e.cost).filter(|c| parameters.cost.counts(c.kind) && is_fine(c));
+    let days = fine.map(|c| DayRange { from: c.days.from.max(range.from), to: c.days.to.min(range.to) });
+    Ok(days.reduce(|all, own| DayRange { from: all.from.min(own.from), to: all.to.max(own.to) }))
+}
 
 /// What must be told apart for the rows of a report.
 pub(in crate::reports) fn detail(parameters: &Parameters, places: &Places<'_>) -> Detail {
-    let is_finer = places.dimensions().iter().any(|d| !d.is_of_channel());
     let wants = |d: Dimension| places.dimensions().contains(&d);
-    Detail {
-        // Days matter where rows are days, or a cost is divided by a day's clicks.
-        by_day: is_finer || parameters.by.iter().any(|d| d.grain().is_some()),
-        by_origin: is_finer,
-        by_place: wants(Dimension::Country) || wants(Dimension::Device),
-    }
+    let by_place = wants(Dimension::Country) || wants(Dimension::Device);
+    let is_of_place = |d: &Dimension| matches!(d, Dimension::Country | Dimension::Device);
+    let by_origin = places.dimensions().iter().any(|d| !d.is_of_channel() && !is_of_place(d));
+    // Days matter where rows are days, or a cost is divided by a day's clicks.
+    let by_day = by_place || by_origin || parameters.by.iter().any(|d| d.grain().is_some());
+    Detail { by_day, by_origin, by_place }
 }
 
 /// Counts them.
@@ -47,7 +96,7 @@ pub(in crate::reports) fn count(
 }
 
 /// The clicks among them by day, as costs are split by.
-pub(in crate::reports) fn clicks_by_day(counts: &[(PlaceId, Counted)]) -> Clicks {
+fn clicks_by_day(counts: &[(PlaceId, Counted)]) -> Clicks {
     let mut clicks = Clicks::new();
     for (place, counted) in counts.iter().filter(|(_, c)| c.kind == TouchKind::Click) {
         clicks.entry(counted.day).or_default().push(DayClicks {

@@ -23,7 +23,10 @@ pub(super) const MORE: &[More] = &[
         name: "figure",
         meaning: "the column of the cell, as the report names it: cost_minor, cpl_minor, …; leads_micro if not given",
     },
-    More { name: "limit", meaning: "most stage events of one answer, 1 to 10000, the default; the summary is of all" },
+    More {
+        name: "limit",
+        meaning: "most stage events, transitions or coalitions of one answer, 1 to 10000, the default; sums are of all",
+    },
     More { name: "after", meaning: "the last stage event of the answer before: the next ones follow" },
 ];
 

@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, HashMap};
 use super::super::ReportError;
 use super::super::cost_per_lead::slots::{Slot, Slots};
 use super::super::cost_per_lead::touches;
-use super::super::costs::{self, CostPart};
+use super::super::costs::{self, CostDay, CostPart};
 use super::super::credits::{self, Credit, Measure, Share, Sink, Window};
 use super::super::dimension::RowKey;
 use super::super::facts::{Eligibility, Excluded, Facts, Journeys};
 use super::super::parameters::Parameters;
 use super::super::places::{PlaceId, Places};
+use super::super::sheet::Sheet;
 use super::super::touch_counts::{Counted, Detail};
 use super::asked::Base;
 use crate::domain::cost::CostEntry;
+use crate::domain::fx::Quote;
 use crate::domain::ids::StageEventId;
 use crate::domain::stage::StageEvent;
 use crate::domain::time::{DAY_MS, Day, UtcMillis};
@@ -43,6 +45,7 @@ pub(super) struct Item {
     pub(super) in_cell: i64,
     pub(super) window: Window,
     pub(super) counterpart: Option<StageEventId>,
+    pub(super) quote: Option<Quote>,
     pub(super) shares: Vec<ItemShare>,
     pub(super) excluded: Vec<(Touch, Excluded)>,
 }
@@ -62,7 +65,7 @@ pub(super) struct ItemShare {
 /// A part of a day's cost in the cell.
 #[derive(Debug)]
 pub(super) struct CostLine {
-    pub(super) day: Day,
+    pub(super) of: CostDay,
     pub(super) part: CostPart,
 }
 
@@ -90,15 +93,13 @@ impl<'a> Cell<'a> {
         conn: &mut Conn,
         places: &mut Places<'_>,
     ) -> Result<Vec<(CostEntry, Vec<CostLine>)>, ReportError> {
-        let detail = touches::detail(self.parameters, places);
-        let counts = touches::count(conn, self.facts, self.parameters, places, detail)?;
-        let clicks = touches::clicks_by_day(&counts);
+        let clicks = touches::read(conn, self.facts, self.parameters, places)?.clicks;
         let mut found: Vec<(CostEntry, Vec<CostLine>)> = Vec::new();
         costs::walk(conn, self.facts, self.parameters, places, &clicks, &mut |places, spent| {
-            if !self.holds_day(places, spent.part.place, spent.day) {
+            if !self.holds_day(places, spent.part.place, spent.of.day) {
                 return;
             }
-            let line = CostLine { day: spent.day, part: spent.part };
+            let line = CostLine { of: spent.of, part: spent.part };
             match found.last_mut() {
                 Some((entry, lines)) if entry.id == spent.entry.id => lines.push(line),
                 _ => found.push((spent.entry.clone(), vec![line])),
@@ -211,6 +212,7 @@ impl Sink for Gatherer<'_, '_> {
             in_cell,
             window: credit.window,
             counterpart: credit.counterpart,
+            quote: credit.quote,
             excluded: excluded(journeys, self.cell.parameters, credit)?,
             shares,
         };
@@ -287,4 +289,7 @@ pub(super) struct Found {
     pub(super) next: Option<StageEventId>,
     pub(super) costs: Vec<(CostEntry, Vec<CostLine>)>,
     pub(super) counts: Vec<Counted>,
+    /// How an aggregate model comes to the cell.
+    pub(super) computed: Vec<Sheet>,
+    pub(super) notes: Vec<String>,
 }

@@ -1,10 +1,13 @@
 //! Evidence: any cell of *cost per lead* down to the facts that make it.
 //!
 //! Stage events with their touches, weights and exclusions, refunds with their sales, costs with the rule that
-//! allocates them, touches by day. It reads the same streams as the report (`credits`, `costs`)
+//! allocates them, touches by day; of an aggregate model the table that it is computed from. It reads the same streams as the report (`credits`, `costs`)
 //! by the same rule of what counts in which row, and answers nothing if its sums are not the report's cell.
 
 mod asked;
+mod chain;
+mod coalitions;
+mod computed;
 mod gather;
 mod sheets;
 mod spending;
@@ -16,7 +19,9 @@ use self::gather::{Cell, Found, Position, credits};
 use self::sheets::columns;
 use super::ReportError;
 use super::catalogue::Kind;
+use super::cost_per_lead::aggregate::Played;
 use super::cost_per_lead::{Figures, Unit, fill};
+use super::credits::Measure;
 use super::dimension::RowKey;
 use super::facts::Facts;
 use super::parameters::Parameters;
@@ -43,7 +48,7 @@ pub(super) static KIND: Kind = Kind {
 pub fn run(conn: &mut Conn, parameters: &Parameters, asked: &Asked) -> Result<Document, ReportError> {
     let as_of = ledger::as_of(conn, parameters.as_of)?;
     let choice = parameters.models.first().cloned().unwrap_or_default();
-    refuse_without_touches(&choice, &asked.figure)?;
+    refuse_without_evidence(&choice, &asked.figure)?;
     let parameters =
         Parameters { models: vec![choice.clone()], compare: Vec::new(), as_of: Some(as_of), ..parameters.clone() };
     let facts = Facts::load(conn, &Moments::all(as_of))?;
@@ -58,18 +63,35 @@ pub fn run(conn: &mut Conn, parameters: &Parameters, asked: &Asked) -> Result<Do
     };
     let figures = figures.cloned().unwrap_or_default();
     let mut cell = Cell::new(&facts, &parameters, row);
-    let found = gather(conn, &mut cell, asked)?;
+    let found = gather(conn, &mut cell, asked, &filled.played)?;
     check(asked, &found, &figures)?;
     Ok(document(&facts, &parameters, asked, &found, &figures))
 }
 
-/// Aggregate models share all stage events at once: no touch of theirs has a weight.
-fn refuse_without_touches(choice: &Choice, figure: &Figure) -> Result<(), Fault> {
-    let has_touches = matches!(choice.model().method, Method::Parts(_) | Method::Participation);
-    if has_touches || figure.measures().is_empty() {
+/// Whether a model's figure opens. An aggregate model divides leads and customers alone, and opens to what it computes
+/// them from; answers of people are listed by their own report.
+pub fn opens(choice: &Choice, figure: &Figure) -> bool {
+    let is_own = |measure: &Measure| matches!(measure, Measure::Leads | Measure::Customers);
+    let is_limit = matches!(figure.column.unit, Unit::Estimate | Unit::MinorEstimate);
+    match choice.model().method {
+        Method::Parts(_) | Method::Participation => true,
+        Method::Paths(_) => figure.measures().iter().all(is_own) && !is_limit,
+        Method::SelfReported => figure.measures().is_empty(),
+    }
+}
+
+fn refuse_without_evidence(choice: &Choice, figure: &Figure) -> Result<(), Fault> {
+    if opens(choice, figure) {
         return Ok(());
     }
-    let detail = format!("{choice} divides no single stage event among its touches; ask for a model that does");
+    let column = figure.column.name;
+    let detail = match choice.model().method {
+        Method::Paths(_) => format!(
+            "{choice} divides leads and customers alone, so it has no {column}; ask for leads_micro, customers_micro or \
+             their cost, or for a model of single touches"
+        ),
+        _ => format!("{choice} divides no single stage event among its touches; ask for a model that does"),
+    };
     Err(Fault::new("model", "model-without-evidence", detail))
 }
 
@@ -83,7 +105,7 @@ fn row_unknown(parameters: &Parameters, asked: &Asked) -> Fault {
     Fault::new("row", "row-unknown", detail)
 }
 
-fn gather(conn: &mut Conn, cell: &mut Cell<'_>, asked: &Asked) -> Result<Found, ReportError> {
+fn gather(conn: &mut Conn, cell: &mut Cell<'_>, asked: &Asked, played: &Played) -> Result<Found, ReportError> {
     let figure = &asked.figure;
     let mut places = Places::new(cell.parameters, &cell.facts.labels)?;
     let mut found = Found::default();
@@ -97,13 +119,43 @@ fn gather(conn: &mut Conn, cell: &mut Cell<'_>, asked: &Asked) -> Result<Found, 
         found.sums.insert(base, (counts.iter().map(|c| c.count).sum(), counts.len()));
         found.counts.extend(counts);
     }
+    if played.games.is_empty() {
+        list(conn, cell, &mut places, asked, &mut found)?;
+    } else if cell.row.is_some_and(computed::is_without_path) {
+        // Without a touch there is nothing to divide, so these are what every model has.
+        let plain = Parameters { models: vec![Choice::default()], ..cell.parameters.clone() };
+        list(conn, &mut Cell::new(cell.facts, &plain, cell.row), &mut places, asked, &mut found)?;
+    } else {
+        if asked.after.is_some() && !figure.measures().is_empty() {
+            let detail =
+                "this figure is computed from one table and has no stage events to go on from; leave out after";
+            return Err(Fault::new("after", "after-without-pages", detail).into());
+        }
+        for measure in figure.measures() {
+            let computed = computed::open(played, measure, cell.row, asked.limit)?;
+            found.sums.insert(Base::Credit(measure), computed.sum);
+            found.computed.extend(computed.sheets);
+            found.notes.extend(computed.notes);
+        }
+    }
+    Ok(found)
+}
+
+/// Lists the stage events of the cell.
+fn list(
+    conn: &mut Conn,
+    cell: &mut Cell<'_>,
+    places: &mut Places<'_>,
+    asked: &Asked,
+    found: &mut Found,
+) -> Result<(), ReportError> {
     let after = position(cell.facts, asked)?;
-    let gathered = credits(conn, cell, &mut places, figure.measures(), (after, asked.limit))?;
+    let gathered = credits(conn, cell, places, asked.figure.measures(), (after, asked.limit))?;
     found.sums.extend(gathered.sums.into_iter().map(|(measure, sum)| (Base::Credit(measure), sum)));
     let last = gathered.page.last_key_value().map(|((_, id), _)| *id);
     found.next = last.filter(|_| gathered.has_more);
     found.page = gathered.page.into_values().flatten().collect();
-    Ok(found)
+    Ok(())
 }
 
 fn position(facts: &Facts, asked: &Asked) -> Result<Option<Position>, Fault> {
@@ -142,17 +194,18 @@ fn document(facts: &Facts, parameters: &Parameters, asked: &Asked, found: &Found
     let choice = parameters.models.first().cloned().unwrap_or_default();
     let figure = &asked.figure;
     let mut all = vec![summary(asked, found, figures)];
-    if !figure.measures().is_empty() {
+    all.extend(found.computed.iter().cloned());
+    if !figure.measures().is_empty() && found.computed.is_empty() {
         all.push(sheets::stage_events(facts, &choice, &found.page));
         all.push(sheets::touches(facts, &found.page));
         all.push(sheets::excluded(facts, parameters, &found.page));
     }
-    if figure.measures().contains(&super::credits::Measure::Refunds) {
+    if figure.measures().contains(&Measure::Refunds) {
         all.push(sheets::refunds(facts, &found.page));
     }
     if figure.has(Base::Cost) {
-        all.push(spending::costs(&found.costs));
-        all.push(spending::cost_days(&found.costs, asked.limit));
+        all.push(spending::costs(facts, &found.costs));
+        all.push(spending::cost_days(facts, &found.costs, asked.limit));
     }
     if figure.has(Base::Clicks) || figure.has(Base::OtherTouches) {
         all.push(spending::touch_counts(facts, parameters, &found.counts, asked.limit));
@@ -227,6 +280,7 @@ fn notes(asked: &Asked, found: &Found) -> Vec<String> {
     if asked.figure.bases.iter().any(|(role, _)| *role != Role::Itself) {
         notes.push("A figure made of several sums has the evidence of each; column figure says which.".into());
     }
+    notes.extend(found.notes.iter().cloned());
     if let Some(next) = found.next {
         notes.push(format!(
             "This answer lists {} stage events of more; the summary covers all. The next ones: after={next}.",

@@ -9,6 +9,7 @@ use super::super::parameters::Parameters;
 use super::super::sheet::{Sheet, SheetCell, SheetColumn};
 use super::gather::{Item, ItemShare, begin};
 use crate::domain::attribution::Choice;
+use crate::domain::fx::Quote;
 use crate::domain::ids::StageEventId;
 use crate::domain::money::Money;
 use crate::domain::stage::StageEvent;
@@ -36,7 +37,7 @@ pub(super) fn columns(list: &[(&str, &str)]) -> Vec<SheetColumn> {
 }
 
 /// The same with some columns kept for JSON and CSV, so that a page can be read at a glance.
-fn columns_but(list: &[(&str, &str)], hidden: &[&str]) -> Vec<SheetColumn> {
+pub(super) fn columns_but(list: &[(&str, &str)], hidden: &[&str]) -> Vec<SheetColumn> {
     let column = |(name, heading): &(&str, &str)| SheetColumn {
         is_shown: !hidden.contains(name),
         ..SheetColumn::new(*name, *heading)
@@ -65,6 +66,11 @@ fn sums_of_one(items: &[Item], columns: &[SheetColumn], of: &[(&'static str, i64
     measure.map_or(Vec::new(), |m| sums(columns, of.iter().map(|(name, sum)| (*name, amount(m, *sum))).collect()))
 }
 
+/// The rates by which an amount was converted; blank where it was not.
+pub(super) fn rate(quote: Option<Quote>) -> SheetCell {
+    optional(quote.filter(|q| q.day().is_some()), |q| SheetCell::text(q.to_string()))
+}
+
 /// The stage events.
 pub(super) fn stage_events(facts: &Facts, choice: &Choice, items: &[Item]) -> Sheet {
     let hidden = &[
@@ -73,6 +79,7 @@ pub(super) fn stage_events(facts: &Facts, choice: &Choice, items: &[Item]) -> Sh
         "subject",
         "value_minor",
         "currency",
+        "rate_day",
         "model",
         "journey_from",
         "previous_purchase_at",
@@ -89,6 +96,8 @@ pub(super) fn stage_events(facts: &Facts, choice: &Choice, items: &[Item]) -> Sh
         ("subject", "Subject"),
         ("value_minor", "Value in minor units"),
         ("currency", "Currency"),
+        ("rate", "Rate"),
+        ("rate_day", "Rate of"),
         ("whole", "Whole"),
         ("credit", "Credit to this cell"),
         ("model", "Model"),
@@ -113,6 +122,8 @@ pub(super) fn stage_events(facts: &Facts, choice: &Choice, items: &[Item]) -> Sh
             optional(event.subject.as_ref(), |s| SheetCell::text(s.as_str())),
             optional(event.value, |m| SheetCell::Count(m.minor)),
             optional(event.value, |m| SheetCell::text(m.currency.code())),
+            rate(item.quote),
+            optional(item.quote.and_then(|q| q.day()), SheetCell::Day),
             amount(item.measure, item.whole),
             amount(item.measure, item.in_cell),
             SheetCell::text(choice.to_string()),
@@ -255,6 +266,8 @@ pub(super) fn refunds(facts: &Facts, items: &[Item]) -> Sheet {
         ("sold_at", "Sold"),
         ("sale_minor", "Sale in minor units"),
         ("found", "How the sale was found"),
+        ("rate", "Rate"),
+        ("rate_day", "Rate of"),
         ("credit", "Taken back from this cell"),
     ]);
     let refunds: Vec<&Item> = items.iter().filter(|i| i.measure == Measure::Refunds).collect();
@@ -278,6 +291,8 @@ pub(super) fn refunds(facts: &Facts, items: &[Item]) -> Sheet {
             optional(sale, |s| SheetCell::Time(s.occurred_at)),
             optional(sale, |s| money(s.value)),
             SheetCell::text(found),
+            rate(item.quote),
+            optional(item.quote.and_then(|q| q.day()), SheetCell::Day),
             SheetCell::Minor(item.in_cell),
         ]
     };

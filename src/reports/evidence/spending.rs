@@ -5,11 +5,15 @@ use super::super::costs::CostRule;
 use super::super::dimension::Dimension;
 use super::super::facts::Facts;
 use super::super::parameters::Parameters;
+use super::super::sharing::Shared;
 use super::super::sheet::{Sheet, SheetCell};
 use super::super::touch_counts::Counted;
 use super::gather::CostLine;
-use super::sheets::{columns, optional, sums};
+use super::sheets::{columns, columns_but, optional, rate, sums};
+use crate::domain::allocation::Allocation;
 use crate::domain::cost::CostEntry;
+use crate::domain::fx::Quote;
+use crate::domain::ids::ChannelId;
 
 fn sum(lines: &[CostLine]) -> i64 {
     lines.iter().map(|l| l.part.minor).sum()
@@ -20,36 +24,48 @@ fn whole(costs: &[(CostEntry, Vec<CostLine>)]) -> SheetCell {
 }
 
 /// The cost entries, each with what of it is in the cell.
-pub(super) fn costs(costs: &[(CostEntry, Vec<CostLine>)]) -> Sheet {
-    let columns = columns(&[
+pub(super) fn costs(facts: &Facts, costs: &[(CostEntry, Vec<CostLine>)]) -> Sheet {
+    let list = [
         ("cost_entry", "Cost entry"),
         ("source", "Source account"),
         ("kind", "Kind"),
         ("document", "Document"),
+        ("note", "For"),
+        ("worker", "Person or team"),
+        ("hours", "Hours"),
+        ("hourly_minor", "An hour in minor units"),
         ("from", "From"),
         ("to", "To"),
         ("amount_minor", "Amount in minor units"),
         ("currency", "Currency"),
+        ("rate", "Rate"),
         ("days", "Days in this cell"),
         ("in_cell_minor", "In this cell"),
         ("rule", "Allocation"),
-    ]);
+    ];
+    let columns = columns_but(&list, &["hourly_minor"]);
     let row = |(entry, lines): &(CostEntry, Vec<CostLine>)| {
         let cost = &entry.cost;
-        let mut days: Vec<_> = lines.iter().map(|l| l.day).collect();
+        let labour = cost.labour.as_ref();
+        let mut days: Vec<_> = lines.iter().map(|l| l.of.day).collect();
         days.dedup();
         vec![
             SheetCell::text(entry.id.to_string()),
             SheetCell::text(cost.source.as_str()),
             SheetCell::text(cost.kind.as_str()),
             optional(cost.document.as_ref(), SheetCell::text),
+            optional(cost.note.as_ref(), SheetCell::text),
+            optional(labour, |l| SheetCell::text(&l.worker)),
+            optional(labour, |l| SheetCell::text(l.hours.to_string())),
+            optional(labour, |l| SheetCell::Count(l.hourly_minor)),
             SheetCell::Day(cost.days.from),
             SheetCell::Day(cost.days.to),
             SheetCell::Count(cost.amount.minor),
             SheetCell::text(cost.amount.currency.code()),
+            rates(lines),
             SheetCell::Count(i64::try_from(days.len()).unwrap_or(i64::MAX)),
             SheetCell::Minor(sum(lines)),
-            SheetCell::text(rules(entry, lines)),
+            SheetCell::text(rules(facts, entry, lines)),
         ]
     };
     let rows = costs.iter().map(row).collect();
@@ -57,24 +73,64 @@ pub(super) fn costs(costs: &[(CostEntry, Vec<CostLine>)]) -> Sheet {
     Sheet { name: "costs", title: "Cost entries".into(), columns, rows, totals }
 }
 
+/// The rate of an entry's days, or how many there are.
+fn rates(lines: &[CostLine]) -> SheetCell {
+    let mut used: Vec<Quote> = Vec::new();
+    for line in lines.iter().filter(|l| l.of.quote.day().is_some()) {
+        if !used.contains(&line.of.quote) {
+            used.push(line.of.quote);
+        }
+    }
+    match used.as_slice() {
+        [] => SheetCell::Blank,
+        [only] => SheetCell::text(only.to_string()),
+        several => SheetCell::text(format!("{} rates, by day", several.len())),
+    }
+}
+
 /// How an entry came to the cell, over all its days.
-fn rules(entry: &CostEntry, lines: &[CostLine]) -> String {
+fn rules(facts: &Facts, entry: &CostEntry, lines: &[CostLine]) -> String {
     let mut told: Vec<String> = Vec::new();
     if entry.cost.days.len() > 1 {
         told.push(format!("divided over {} days by largest remainder", entry.cost.days.len()));
     }
+    if lines.iter().any(|l| l.of.quote.day().is_some()) {
+        told.push("each day converted at its own rate".into());
+    }
+    if lines.iter().any(|l| l.part.shared != Shared::Not) {
+        told.push(format!("shared by channels: {}", rule_in_words(facts, &entry.cost.allocation)));
+    }
+    if lines.iter().any(|l| l.part.shared == Shared::Nothing) {
+        told.push("days with nothing to share by stay shared".into());
+    }
     let mut names: Vec<&str> = Vec::new();
     for line in lines {
-        let (name, _) = in_words(line.part.rule);
-        if !names.contains(&name) {
-            names.push(name);
-            told.push(match line.part.rule {
-                CostRule::ByClicks { .. } => "each day split by its clicks".into(),
-                rule => in_words(rule).1,
-            });
+        let (name, words) = in_words(line.part.rule);
+        if names.contains(&name) || (line.part.shared != Shared::Not && name != "by_clicks" && name != "no_clicks") {
+            continue;
         }
+        names.push(name);
+        told.push(match line.part.rule {
+            CostRule::ByClicks { .. } => "each day split by its clicks".into(),
+            _ => words,
+        });
     }
     told.join("; ")
+}
+
+/// A rule with the codes of its channels.
+fn rule_in_words(facts: &Facts, rule: &Allocation) -> String {
+    let code = |id: ChannelId| Ok(facts.labels.channel_code(id).unwrap_or("(unknown)").to_owned());
+    let named: Result<Allocation<String>, std::convert::Infallible> = rule.clone().try_map(code);
+    match named {
+        Ok(Allocation::Keep) => "kept shared".into(),
+        Ok(Allocation::Spend) => "by their media spend of the day".into(),
+        Ok(Allocation::Clicks) => "by their human clicks of the day".into(),
+        Ok(Allocation::Stage(stage)) => {
+            format!("by the day's entries into {stage}, each shared equally by the channels that touched it")
+        }
+        Ok(weights @ Allocation::Weights(_)) => format!("by fixed {weights}"),
+    }
 }
 
 fn in_words(rule: CostRule) -> (&'static str, String) {
@@ -86,33 +142,65 @@ fn in_words(rule: CostRule) -> (&'static str, String) {
     }
 }
 
-/// The days of the entries, each with its rule and the numbers of it; at most `limit`.
-pub(super) fn cost_days(costs: &[(CostEntry, Vec<CostLine>)], limit: usize) -> Sheet {
-    let columns = columns(&[
+/// A day's part in words, its channel first.
+fn because(facts: &Facts, entry: &CostEntry, line: &CostLine) -> String {
+    let rule = || rule_in_words(facts, &entry.cost.allocation);
+    let (name, words) = in_words(line.part.rule);
+    let is_finer = name == "by_clicks" || name == "no_clicks";
+    let finer = if is_finer { format!("; then {words}") } else { String::new() };
+    match line.part.shared {
+        Shared::Not => words,
+        Shared::By { weight, of } => format!("the channel's part {}: {weight} of {of}{finer}", rule()),
+        Shared::Nothing => format!("to be shared {}, but the day has none, so it stays shared{finer}", rule()),
+    }
+}
+
+/// The days of the entries, each with its amount, rate, rule and the numbers of it; at most `limit`.
+pub(super) fn cost_days(facts: &Facts, costs: &[(CostEntry, Vec<CostLine>)], limit: usize) -> Sheet {
+    let list = [
         ("cost_entry", "Cost entry"),
         ("day", "Day"),
+        ("day_amount_minor", "Day's amount in minor units"),
+        ("currency", "Currency"),
+        ("rate", "Rate"),
+        ("rate_day", "Rate of"),
+        ("day_minor", "Day's amount"),
+        ("allocation", "Shared by"),
+        ("weight", "Weight"),
+        ("of_weight", "Of weight"),
         ("in_cell_minor", "In this cell"),
         ("rule", "Rule"),
         ("clicks", "Clicks"),
         ("of_clicks", "Of clicks"),
         ("because", "In words"),
-    ]);
+    ];
+    let hidden = ["allocation", "weight", "of_weight", "rule", "clicks", "of_clicks"];
+    let columns = columns_but(&list, &hidden);
     let lines = costs.iter().flat_map(|(entry, lines)| lines.iter().map(move |line| (entry, line)));
+    let pair = |pair: Option<(i64, i64)>| {
+        let cell = |n: Option<i64>| optional(n, SheetCell::Count);
+        [cell(pair.map(|(own, _)| own)), cell(pair.map(|(_, of)| of))]
+    };
     let row = |(entry, line): (&CostEntry, &CostLine)| {
-        let (name, words) = in_words(line.part.rule);
-        let (clicks, of) = match line.part.rule {
-            CostRule::ByClicks { clicks, of } => (SheetCell::Count(clicks), SheetCell::Count(of)),
-            _ => (SheetCell::Blank, SheetCell::Blank),
-        };
-        vec![
+        let (name, _) = in_words(line.part.rule);
+        let clicks = if let CostRule::ByClicks { clicks, of } = line.part.rule { Some((clicks, of)) } else { None };
+        let weight = if let Shared::By { weight, of } = line.part.shared { Some((weight, of)) } else { None };
+        let rule = Some(&entry.cost.allocation).filter(|_| line.part.shared != Shared::Not);
+        let mut cells = vec![
             SheetCell::text(entry.id.to_string()),
-            SheetCell::Day(line.day),
-            SheetCell::Minor(line.part.minor),
-            SheetCell::text(name),
-            clicks,
-            of,
-            SheetCell::text(words),
-        ]
+            SheetCell::Day(line.of.day),
+            SheetCell::Count(line.of.own_minor),
+            SheetCell::text(line.of.quote.from.code()),
+            rate(Some(line.of.quote)),
+            optional(line.of.quote.day(), SheetCell::Day),
+            SheetCell::Minor(line.of.minor),
+            optional(rule, |rule| SheetCell::text(rule_in_words(facts, rule))),
+        ];
+        cells.extend(pair(weight));
+        cells.extend([SheetCell::Minor(line.part.minor), SheetCell::text(name)]);
+        cells.extend(pair(clicks));
+        cells.push(SheetCell::text(because(facts, entry, line)));
+        cells
     };
     let rows = lines.take(limit).map(row).collect();
     let totals = sums(&columns, vec![("in_cell_minor", whole(costs))]);

@@ -16,6 +16,7 @@ pub(super) use reading::{PathSink, Stop, converting, nulls};
 use self::tally::Tally;
 use super::ReportError;
 use super::catalogue::Kind;
+use super::exchange::Exchange;
 use super::facts::Facts;
 use super::parameters::{Parameters, ReportClock};
 use super::places::Places;
@@ -43,7 +44,8 @@ pub fn run(conn: &mut Conn, parameters: &Parameters, options: &Options) -> Resul
     let parameters = &Parameters { as_of: Some(as_of), ..parameters.clone() };
     let facts = Facts::load(conn, &Moments::all(as_of))?;
     let mut places = Places::new(parameters, &facts.labels)?;
-    let mut tally = Tally::new(parameters, &facts, options.stage);
+    let exchange = Exchange::of_events(conn, &facts.moments, parameters, &facts.events)?;
+    let mut tally = Tally::new(&exchange, &facts, options.stage);
     converting(conn, &facts, &mut places, parameters, &mut tally)?;
     nulls(conn, &facts, &mut places, parameters, &[options.stage], &mut tally)?;
     Ok(sheets::document(parameters, options, &mut places, &tally))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::dimension::Part;
 use super::super::parameters::Parameters;
 use super::super::places::{PlaceId, Places};
-use super::super::rates::{rate, rate_columns};
+use super::super::rates::{part, rate, rate_columns};
 use super::super::sheet::{Document, Sheet, SheetCell, SheetColumn};
 use super::tally::{Conversions, NULLS_MAX, Nulls, OfLength, Roles, Tally};
 use super::{Goal, Options};
@@ -253,7 +253,7 @@ fn length_row(name: String, found: OfLength, without: i64) -> Vec<SheetCell> {
         SheetCell::Text(name),
         SheetCell::Count(found.conversions),
         SheetCell::Count(found.nulls),
-        SheetCell::Ratio(ratio4(with_path.into(), (with_path + found.nulls).into())),
+        part(with_path, with_path + found.nulls),
     ]
 }
 
@@ -298,7 +298,7 @@ fn null_row(name: String, nulls: Nulls, converted: i64) -> Vec<SheetCell> {
         SheetCell::Text(name),
         SheetCell::Count(nulls.count),
         SheetCell::Count(converted),
-        SheetCell::Ratio(ratio4(converted.into(), (converted + nulls.count).into())),
+        part(converted, converted + nulls.count),
         SheetCell::Ratio(ratio4(nulls.touches.into(), nulls.count.into())),
     ]
 }

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::ReportError;
-use super::super::credits::require_currency;
+use super::super::exchange::Exchange;
 use super::super::facts::{Facts, Who};
-use super::super::parameters::Parameters;
 use super::super::places::{PlaceId, Places};
 use super::{Goal, PathSink, Stop};
+use crate::domain::attribution::purchases::settle;
 use crate::domain::stage::{Stage, StageEvent};
-use crate::domain::time::Zone;
 
 /// Most null paths that are told apart; further ones are counted together.
 pub(super) const NULLS_MAX: usize = 200_000;
@@ -83,7 +82,7 @@ pub(super) struct OfLength {
 
 /// Everything that the sheets print.
 pub(super) struct Tally<'a> {
-    parameters: &'a Parameters,
+    exchange: &'a Exchange,
     facts: &'a Facts,
     goal: Goal,
     people: HashMap<Who, Vec<&'a StageEvent>>,
@@ -98,9 +97,9 @@ pub(super) struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    pub(super) fn new(parameters: &'a Parameters, facts: &'a Facts, goal: Goal) -> Self {
+    pub(super) fn new(exchange: &'a Exchange, facts: &'a Facts, goal: Goal) -> Self {
         Self {
-            parameters,
+            exchange,
             facts,
             goal,
             people: facts.owners().into_iter().map(|owner| (owner.who, owner.events)).collect(),
@@ -131,18 +130,20 @@ impl<'a> Tally<'a> {
     /// What became of an event's person.
     fn became(&self, event: &StageEvent) -> Result<Became, ReportError> {
         let mut became = Became::default();
-        for event in self.people.get(&self.facts.who(event)).into_iter().flatten() {
+        let Some(events) = self.people.get(&self.facts.who(event)) else { return Ok(became) };
+        for event in events {
             became.is_lead |= event.stage == Stage::Lead;
             became.is_customer |= event.stage.is_purchase();
-            let Some(value) = event.value else { continue };
-            let minor = match event.stage {
-                Stage::Refund if event.counts_revenue => -value.minor.abs(),
-                _ if event.stage.is_purchase() && self.facts.is_revenue(event) => value.minor,
-                _ => continue,
-            };
-            let day = Zone::utc().day_of(event.occurred_at);
-            require_currency(self.parameters, value.currency, day, event.stage.as_str())?;
-            became.revenue_minor += minor;
+        }
+        let (sales, refunds) = settle(events, &|e| self.facts.is_revenue(e), &|e| self.facts.sale_of(e));
+        for sale in sales.iter().filter(|s| s.revenue_minor != 0) {
+            became.revenue_minor += self.exchange.of_event(sale.event)?.convert(sale.revenue_minor)?;
+        }
+        for refund in refunds {
+            let sale = sales.iter().map(|s| s.event).find(|e| Some(e.id) == refund.sale);
+            let quote = self.exchange.of_event(sale.unwrap_or(refund.event))?;
+            let after = quote.convert(refund.before_minor + refund.amount_minor)?;
+            became.revenue_minor -= after - quote.convert(refund.before_minor)?;
         }
         Ok(became)
     }

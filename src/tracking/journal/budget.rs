@@ -9,6 +9,8 @@ const HYSTERESIS: u64 = 5;
 
 /// Bytes of all segments on disk against those that may be.
 pub(super) struct Budget {
+    /// The key of the configuration that sets it.
+    key: &'static str,
     max_bytes: u64,
     used: AtomicU64,
     /// The alarm that was told last, in percent; 0 for none.
@@ -16,8 +18,8 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub(super) fn new(max_bytes: u64, used: u64) -> Self {
-        let budget = Self { max_bytes, used: AtomicU64::new(0), alarm: AtomicU64::new(0) };
+    pub(super) fn new(key: &'static str, max_bytes: u64, used: u64) -> Self {
+        let budget = Self { key, max_bytes, used: AtomicU64::new(0), alarm: AtomicU64::new(0) };
         budget.add(used);
         budget
     }
@@ -67,18 +69,18 @@ impl Budget {
         if self.alarm.fetch_max(level, Ordering::Relaxed) >= level {
             return;
         }
-        let max_bytes = self.max_bytes;
+        let (key, max_bytes) = (self.key, self.max_bytes);
         match level {
             100 => tracing::error!(
                 max_bytes,
-                "the journal is full: clicks are redirected and counted as unrecorded until the database takes what waits; \
-                 bring the database back, or raise journal.max_bytes"
+                "the journal is full: what comes in is not recorded here until the database takes what waits; \
+                 bring the database back, or raise {key}"
             ),
             80 => tracing::error!(
                 max_bytes,
-                "the journal is at 80 % of journal.max_bytes: the database does not take what waits; at 100 % clicks go unrecorded"
+                "the journal is at 80 % of {key}: the database does not take what waits; at 100 % it records nothing more"
             ),
-            _ => tracing::warn!(max_bytes, "the journal is at half of journal.max_bytes: the database falls behind"),
+            _ => tracing::warn!(max_bytes, "the journal is at half of {key}: the database falls behind"),
         }
     }
 }
@@ -89,7 +91,7 @@ mod tests {
 
     #[test]
     fn alarms_are_told_once_and_end_below_where_they_began() {
-        let budget = Budget::new(1_000, 0);
+        let budget = Budget::new("k", 1_000, 0);
         let alarm = || budget.alarm.load(Ordering::Relaxed);
         budget.add(499);
         assert_eq!(alarm(), 0);
@@ -106,9 +108,13 @@ mod tests {
         assert!(budget.has_room_for(280));
         budget.give_back(700);
         assert_eq!((alarm(), budget.used()), (0, 20));
-        let lowered = Budget::new(1_000, 30_000);
+        let lowered = Budget::new("k", 1_000, 30_000);
         lowered.give_back(1);
         assert_eq!(lowered.alarm.load(Ordering::Relaxed), 100);
-        assert_eq!(Budget::new(1_000, 900).alarm.load(Ordering::Relaxed), 80, "what an earlier process left counts");
+        assert_eq!(
+            Budget::new("k", 1_000, 900).alarm.load(Ordering::Relaxed),
+            80,
+            "what an earlier process left counts"
+        );
     }
 }

@@ -99,6 +99,15 @@ fn read_u32(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array(bytes, at))
 }
 
+impl Record for crate::domain::delivery::Delivery {
+    const KIND: u8 = 3;
+
+    /// All of it: what is personal is sealed, and a delivery that is put aside must stay whole (invariant 3).
+    fn without_personal_data(self) -> Self {
+        self
+    }
+}
+
 /// Encoded records, ready to be written together. Its memory is kept for the next ones.
 #[derive(Debug, Default)]
 pub struct Frames {

@@ -94,7 +94,7 @@ impl Log {
             failing: false,
         };
         Self {
-            budget: Budget::new(options.max_bytes, recovered.used),
+            budget: Budget::new(options.budget_key, options.max_bytes, recovered.used),
             options,
             counters,
             quarantine,

@@ -110,6 +110,8 @@ pub struct Options {
     pub segment_age_ms: i64,
     /// Budget for all segments together; an append beyond it fails.
     pub max_bytes: u64,
+    /// The key of the configuration that sets `max_bytes`, for the log.
+    pub budget_key: &'static str,
     /// When records are forced to the disk.
     pub sync: SyncMode,
 }
@@ -122,6 +124,7 @@ impl Options {
             segment_bytes: 64 << 20,
             segment_age_ms: 600_000,
             max_bytes: 4 << 30,
+            budget_key: "journal.max_bytes",
             sync: SyncMode::Interval(Duration::from_millis(200)),
         }
     }
@@ -280,6 +283,12 @@ impl Journal {
     /// after the sync that covers it. Where syncs fail again and again an answer does not wait for ever.
     pub fn poll_durable(&self, position: Position, context: &Context<'_>) -> Poll<()> {
         if self.syncs_answers() { self.log.poll_durable(position, context) } else { Poll::Ready(()) }
+    }
+
+    /// Whether what ends at `position`, for which [`Self::poll_durable`] was awaited, is on the disk for certain. Who
+    /// promises more than the process's own life asks this before answering.
+    pub fn is_on_disk(&self, position: Position) -> bool {
+        self.log.is_on_disk(position)
     }
 
     /// Counts records that never came as far as being appended.

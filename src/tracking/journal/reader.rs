@@ -43,7 +43,8 @@ impl EndView {
 
 /// What came of one look.
 enum Look {
-    Passed,
+    /// So many bytes.
+    Passed(u64),
     /// Nothing more for now.
     Waiting,
     /// The segment is read to its final end.
@@ -74,12 +75,18 @@ impl Reader {
     /// Unreadable records go to quarantine on the way. After an error nothing was passed over: call
     /// again. A segment that stays unreadable is taken out of the journal at the third attempt.
     pub fn read<R: Record>(&mut self, max: usize, out: &mut Vec<R>) -> Result<(), ReadError> {
-        while out.len() < max {
+        self.read_within(max, u64::MAX, out)
+    }
+
+    /// The same, and stops behind the record with which more than `bytes_max` bytes have been read.
+    pub fn read_within<R: Record>(&mut self, max: usize, bytes_max: u64, out: &mut Vec<R>) -> Result<(), ReadError> {
+        let mut bytes: u64 = 0;
+        while out.len() < max && bytes < bytes_max {
             if !self.has_current()? {
                 break;
             }
             match self.look(out) {
-                Ok(Look::Passed) => {}
+                Ok(Look::Passed(len)) => bytes = bytes.saturating_add(len),
                 Ok(Look::Waiting) => break,
                 Ok(Look::Finished) => self.finish(),
                 Err(why) => self.failed(why)?,
@@ -151,7 +158,7 @@ impl Reader {
         cursor.read += 1;
         self.failures = 0;
         self.position.offset = at + len;
-        Ok(Look::Passed)
+        Ok(Look::Passed(len))
     }
 
     /// Puts the rest of the current segment into quarantine. How many records that are is known,

@@ -32,6 +32,8 @@ const ROUNDS: usize = 3;
 #[derive(Default)]
 pub(super) struct Durable {
     through: Position,
+    /// From behind the first to the second place some records are not known to be on the disk: their syncs failed.
+    failed: Option<(Position, Position)>,
     waiting: Vec<Waker>,
 }
 
@@ -83,7 +85,13 @@ impl Unsynced {
 }
 
 impl Log {
-    /// Ready when everything up to `position` is on the disk.
+    /// Whether what ends at `position`, for which somebody has waited, is on the disk.
+    pub(super) fn is_on_disk(&self, position: Position) -> bool {
+        let durable = self.durable();
+        durable.through >= position && durable.failed.is_none_or(|(from, to)| position <= from || position > to)
+    }
+
+    /// Ready when everything up to `position` is on the disk, or its syncs have failed.
     pub(super) fn poll_durable(&self, position: Position, context: &Context<'_>) -> Poll<()> {
         let mut durable = self.durable();
         if durable.through >= position {
@@ -98,8 +106,12 @@ impl Log {
     /// Forces everything written so far to the disk, and wakes all who wait: those who wait for more wait again.
     pub(super) fn sync_now(&self) {
         let _alone = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = self.sync_round();
+        let (end, is_synced) = self.sync_rounds();
         let mut durable = self.durable();
+        if !is_synced && end > durable.through {
+            let from = durable.failed.map_or(durable.through, |(from, _)| from);
+            durable.failed = Some((from, end));
+        }
         durable.through = durable.through.max(end);
         let waiting = std::mem::take(&mut durable.waiting);
         drop(durable);
@@ -110,8 +122,8 @@ impl Log {
         self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Syncs outside the lock of appends; answers how far it reached.
-    fn sync_round(&self) -> Position {
+    /// Syncs outside the lock of appends; answers how far it reached, and whether all of that is on the disk.
+    fn sync_rounds(&self) -> (Position, bool) {
         let mut end = Position::default();
         for _ in 0..ROUNDS {
             let mut tail = self.tail();
@@ -125,17 +137,19 @@ impl Log {
             let dir_changed = std::mem::take(&mut tail.dir_changed);
             end = tail.end;
             drop(tail);
+            let mut is_in_dir = true;
             if dir_changed && let Err(why) = self.storage.sync_dir(&self.options.dir) {
+                is_in_dir = false;
                 self.tail().dir_changed = true;
                 tracing::warn!(error = %why, "journal directory could not be synced; the next sync tries again");
             }
             let failed: Vec<Unsynced> = parts.into_iter().filter(|part| !self.is_synced(part)).collect();
             if failed.is_empty() {
-                break;
+                return (end, is_in_dir);
             }
             self.write_again(failed);
         }
-        end
+        (end, false)
     }
 
     fn is_synced(&self, part: &Unsynced) -> bool {

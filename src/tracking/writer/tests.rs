@@ -8,7 +8,7 @@ use super::super::journal::{CounterValues, Journal, Options, SyncMode};
 use super::*;
 use crate::domain::ids::{LinkId, TouchId};
 use crate::domain::time::{DrivenClock, UtcMillis};
-use crate::domain::touch::{ClientFacts, NetworkClickId, RecordKind};
+use crate::domain::touch::{ClientFacts, NetworkClickId, RecordKind, TouchRecord};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -37,8 +37,8 @@ struct Database {
 
 struct Sink(Arc<Mutex<Database>>);
 
-impl TouchSink for Sink {
-    fn store(&mut self, batch: &[TouchRecord<'_>]) -> Result<Stored, SinkError> {
+impl RecordSink<TouchRecord<'static>> for Sink {
+    fn store(&mut self, batch: &[TouchRecord<'static>]) -> Result<Stored, SinkError> {
         let mut db = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if db.away > 0 {
             db.away -= 1;
@@ -64,7 +64,13 @@ fn open(dir: &Path) -> (Journal, Reader) {
 
 fn options() -> WriterOptions {
     let (batch_age, retry_min) = (Duration::from_millis(1), Duration::from_millis(1));
-    WriterOptions { batch_size: 16, batch_age, retry_min, retry_max: Duration::from_millis(4) }
+    WriterOptions {
+        batch_size: 16,
+        batch_age,
+        retry_min,
+        retry_max: Duration::from_millis(4),
+        ..WriterOptions::default()
+    }
 }
 
 /// Runs `touches` through a journal and a writer whose database is `db`.

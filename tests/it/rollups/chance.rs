@@ -7,7 +7,7 @@ use headwater::domain::touch::Arrival;
 use headwater::reports::touch_counts::{Detail, Wanted};
 use headwater::store::touches::Reclassified;
 use headwater::store::{Moments, links};
-use headwater::tracking::writer::TouchSink;
+use headwater::tracking::writer::RecordSink;
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use headwater::store::Moments;
 use headwater::store::touches::Reclassified;
-use headwater::tracking::writer::TouchSink;
+use headwater::tracking::writer::RecordSink;
 
 use super::*;
 use crate::support::row;

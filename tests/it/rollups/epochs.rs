@@ -1,7 +1,7 @@
 //! The open epoch, and a database that keeps it waiting.
 
 use headwater::store::StoreError;
-use headwater::tracking::writer::TouchSink;
+use headwater::tracking::writer::RecordSink;
 
 use super::*;
 

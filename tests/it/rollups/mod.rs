@@ -6,6 +6,7 @@
 mod chance;
 mod classes;
 mod epochs;
+mod places;
 mod relabelled;
 mod zones;
 
@@ -158,9 +159,22 @@ fn compare(app: &TestApp, moments: &[UtcMillis], story: &str) -> i64 {
             let one_by_one = figures(app, &format!("{query}&zone=Etc/UTC"));
             assert_eq!(rolled_up, one_by_one, "{story}, by {by}, as of {}", as_of.0);
         }
+        let query = format!("{PERIOD}&by=country,device&as_of={}", as_of.0);
+        let rolled_up = figures(app, &query);
+        assert_eq!(rolled_up, one_by_one(app, || figures(app, &query)), "{story}, by place, as of {}", as_of.0);
     }
     let last = *moments.last().expect("a moment");
     cells_of(app, last, "UTC").expect("there are rollups")
+}
+
+/// What is read while there are no rollups.
+fn one_by_one<T>(app: &TestApp, read: impl FnOnce() -> T) -> T {
+    let build =
+        |is_built: &str| execute(app, &format!("UPDATE rollup_state SET is_built = {is_built}")).expect("written");
+    build("FALSE");
+    let found = read();
+    build("TRUE");
+    found
 }
 
 /// How many human touches of the period are in cells; `None` where there are none for the zone.

@@ -5,7 +5,7 @@ use headwater::domain::ids::PostId;
 use headwater::domain::link::LinkLabels;
 use headwater::reports::touch_counts::Detail;
 use headwater::store::links;
-use headwater::tracking::writer::TouchSink;
+use headwater::tracking::writer::RecordSink;
 
 use super::*;
 use crate::support::row;

@@ -1,7 +1,7 @@
 //! Days of several zones, and the data of zones.
 
 use headwater::store::rollups::Apart;
-use headwater::tracking::writer::TouchSink;
+use headwater::tracking::writer::RecordSink;
 
 use super::*;
 use crate::support::row;

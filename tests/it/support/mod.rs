@@ -143,6 +143,23 @@ impl TestApp {
         assert!(self.state().writer.wait_drained(std::time::Duration::from_secs(20)), "the writer did not settle");
     }
 
+    /// Waits until every delivery that was accepted is loaded and read.
+    pub(crate) fn read_inbox(&self) {
+        let (state, patience) = (self.state(), std::time::Duration::from_secs(20));
+        assert!(state.delivery_writer.wait_drained(patience), "deliveries were not loaded");
+        assert!(state.inbox.wait_read(patience), "deliveries were not read");
+    }
+
+    /// What became of a delivery's items, once they have been read; of one that was accepted.
+    pub(crate) fn verdicts(&self, accepted: &Reply) -> Vec<Value> {
+        let accepted = accepted.expect(200);
+        assert_eq!(accepted["status"], "accepted");
+        self.read_inbox();
+        let id = accepted["delivery"].as_str().expect("delivery");
+        let view = self.client.get(&format!("/api/v1/deliveries/{id}")).expect(200);
+        view["items"].as_array().expect("items").clone()
+    }
+
     /// A channel, a campaign and a link in them; answers the link's view.
     pub(crate) fn link(&self, slug: &str) -> Value {
         self.channel("linkedin-organic", "linkedin", "social");

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::attribution::path_table::{ChainState, GameTable, PathTable};
 use crate::domain::attribution::{Method, PathGame, PathShares};
 
 fn game(text: &str) -> Box<dyn PathGame> {
@@ -18,11 +19,16 @@ fn game(text: &str) -> Box<dyn PathGame> {
     new(choice.settings())
 }
 
-fn solved(text: &str, paths: &[(Vec<u32>, u64, u64)]) -> PathShares {
+fn played(text: &str, paths: &[(Vec<u32>, u64, u64)]) -> Box<dyn PathGame> {
     let mut game = game(text);
     for (path, conversions, nulls) in paths {
         game.add(path, *conversions, *nulls);
     }
+    game
+}
+
+fn solved(text: &str, paths: &[(Vec<u32>, u64, u64)]) -> PathShares {
+    let game = played(text, paths);
     game.solve(true).unwrap_or_else(|fault| panic!("{text}: {fault}"))
 }
 
@@ -269,6 +275,51 @@ proptest! {
             near(share.effect, lost, 1e-11, "removal effect");
         }
         near(found.shares.iter().map(|s| s.share).sum(), 1.0, 1e-12, "sum of shares");
+    }
+
+    #[test]
+    fn a_chains_table_tells_every_effect(set in path_set(), order in 1usize..=2, removed in 0u32..6) {
+        prop_assume!(set.iter().any(|(_, conversions, _)| *conversions > 0));
+        let text = format!("markov:order={order}");
+        let PathTable::Chain(table) = played(&text, &set).table(Some(removed)) else { panic!("no chain") };
+        let outlook = |state: ChainState, without: bool| match state {
+            ChainState::Conversion => 1.0,
+            ChainState::Null => 0.0,
+            state => {
+                let own = table.outlooks.iter().find(|o| o.state == state).expect("a state");
+                if without { own.conversion_without } else { own.conversion }
+            }
+        };
+        for own in &table.outlooks {
+            let ways = || table.transitions.iter().filter(|t| t.from == own.state);
+            prop_assert_eq!(ways().map(|t| t.count).sum::<u64>(), own.visits, "what enters a state leaves it");
+            for without in [false, true] {
+                let sum: f64 = ways().map(|t| t.count as f64 / t.of as f64 * outlook(t.to, without)).sum();
+                let expected = if without && own.state.holds(removed) { 0.0 } else { sum };
+                near(outlook(own.state, without), expected, 1e-12, "the probability to convert");
+            }
+        }
+        let (whole, without) = (outlook(ChainState::Start, false), outlook(ChainState::Start, true));
+        let effect = solved(&text, &set).shares.iter().find(|s| s.token == removed).map_or(0.0, |s| s.effect);
+        near(1.0 - without / whole, effect, 1e-11, "effect");
+    }
+
+    #[test]
+    fn a_games_table_tells_every_value(set in path_set()) {
+        let PathTable::Game(table) = played("shapley", &set).table(None) else { panic!("no game") };
+        for (coalition, inside) in table.inside.iter().enumerate() {
+            let parts = table.exactly.iter().filter(|(part, _)| *part & !coalition == 0);
+            let sum = parts.fold((0, 0), |sum, (_, count)| (sum.0 + count.0, sum.1 + count.1));
+            prop_assert_eq!(*inside, sum);
+        }
+        for share in solved("shapley", &set).shares {
+            let all: Vec<_> = table.marginals(share.token).collect();
+            let value: f64 = all.iter().map(|m| (m.rate_with - m.rate) / m.one_in as f64).sum();
+            near(value, share.effect, 1e-12, "value");
+            near(all.iter().map(|m| 1.0 / m.one_in as f64).sum(), 1.0, 1e-12, "weights");
+        }
+        prop_assert_eq!(table.marginals(99).count(), 0);
+        prop_assert_eq!(GameTable::rate((0, 0)), 0.0);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The report beside an earlier period: a table of changes for each comparison, and whether they are more than noise.
 
 use super::table::{Name, names, settings_of};
+use crate::domain::attribution::ONE_MICRO;
 use crate::domain::calendar::Comparison;
-use crate::domain::money::divide_half_even;
+use crate::domain::money::{decimal, divide_half_even};
 use crate::reports::RowKey;
 use crate::reports::cost_per_lead::{COLUMNS, Changed, Compared, Figures, Report, Row, grouped};
 
@@ -141,36 +142,40 @@ fn probability(p: f64) -> String {
     if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") }
 }
 
-/// The counts that would be a signal.
+/// The leads that would be a signal.
 fn floor(changed: &Changed) -> String {
-    let leads = |n: u64| grouped(&n.to_string());
     match &changed.floor {
         None => "–".to_owned(),
-        Some(floor) => match floor.down {
-            None => format!("{} leads or more", leads(floor.up)),
-            Some(0) => format!("no lead, or {} or more", leads(floor.up)),
-            Some(down) => format!("{} leads or fewer, or {} or more", leads(down), leads(floor.up)),
+        Some(floor) => match floor.down_micro {
+            None => format!("{} leads or more", leads(floor.up_micro)),
+            Some(0) => format!("no lead, or {} or more", leads(floor.up_micro)),
+            Some(down) => format!("{} leads or fewer, or {} or more", leads(down), leads(floor.up_micro)),
         },
     }
 }
 
 /// The same, for a column.
 fn short_floor(changed: &Changed) -> String {
-    let leads = |n: u64| grouped(&n.to_string());
-    let up = |n| format!("≥ {}", leads(n));
+    let up = |micro| format!("≥ {}", leads(micro));
     match &changed.floor {
         None => "–".to_owned(),
-        Some(floor) => match floor.down {
-            None => up(floor.up),
-            Some(down) => format!("≤ {} or {}", leads(down), up(floor.up)),
+        Some(floor) => match floor.down_micro {
+            None => up(floor.up_micro),
+            Some(down) => format!("≤ {} or {}", leads(down), up(floor.up_micro)),
         },
     }
+}
+
+/// Whole leads without decimals, others with 2.
+fn leads(micro: i64) -> String {
+    let text = decimal(divide_half_even(micro.into(), 10_000).unwrap_or(0), 2);
+    grouped(if micro % ONE_MICRO == 0 { text.trim_end_matches("00").trim_end_matches('.') } else { &text })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::statistics::change::NoiseFloor;
+    use crate::domain::statistics::change::LeadsFloor;
 
     fn changed(ratio: Option<&str>) -> Changed {
         Changed {
@@ -181,7 +186,7 @@ mod tests {
             p_adjusted: 0.02,
             is_signal: true,
             is_approximate: false,
-            floor: Some(NoiseFloor { down: Some(8), up: 36 }),
+            floor: Some(LeadsFloor { down_micro: Some(8_000_000), up_micro: 36_000_000 }),
         }
     }
 
@@ -194,6 +199,8 @@ mod tests {
             "95 % interval at least ×0.50; p < 0.001, p = 0.020 corrected for the number of rows. We could not see a \
              change smaller than: 8 leads or fewer, or 36 or more in as many days."
         );
+        assert_eq!(short_floor(&changed(None)), "≤ 8 or ≥ 36");
+        assert_eq!([0, 100_000_000, 1_500_000, 1_234_567_890].map(leads), ["0", "100", "1.50", "1,234.57"]);
         assert_eq!(change(&changed(Some("0.0500")), "").percent, "−95 %");
         assert_eq!(change(&changed(Some("1234.5000")), "").percent, "+123,350 %");
         assert_eq!(change(&changed(None), "").ratio, "", "from nothing");

@@ -84,7 +84,7 @@ fn limits(pieces: &BTreeMap<String, Piece>) -> Option<Limits> {
     let counts = counts(&credits)?;
     let days: Vec<u64> = pieces.values().map(|piece| piece.days).collect();
     let periods = counts.counts.iter().zip(&days).map(|(count, days)| Observation { count: *count, exposure: *days });
-    Some(Limits { chart: chart(&periods.collect::<Vec<_>>())?, days, leads_per_count: counts.leads_per_count })
+    Some(Limits { chart: chart(&periods.collect::<Vec<_>>())?, days, leads_per_count: counts.leads_per_count() })
 }
 
 impl Limits {

@@ -1,6 +1,6 @@
 //! The table of figures: a group of lines for each row, a line for each model, and where each figure comes from.
 
-use crate::domain::attribution::{Choice, Method};
+use crate::domain::attribution::Choice;
 use crate::domain::money::{Currency, decimal, divide_half_even};
 use crate::reports::cost_per_lead::{COLUMNS, Column, Figures, Report, Row, grouped};
 use crate::reports::parameters::ReportClock;
@@ -221,9 +221,8 @@ impl Evidence {
 
     fn href(&self, model: usize, choice: &Choice, key: &RowKey, column: Shown) -> Option<String> {
         let Shown::Figure(column) = column else { return None };
-        // A model of all paths at once gives no touch a credit that could be listed.
-        let has_touches = column.is_common || !matches!(choice.model().method, Method::Paths(_));
-        (has_touches && WITH_EVIDENCE.contains(&column.name)).then_some(())?;
+        let figure = evidence::Figure::parse(column.name).ok()?;
+        (WITH_EVIDENCE.contains(&column.name) && evidence::opens(choice, &figure)).then_some(())?;
         let mut more = url::form_urlencoded::Serializer::new(String::new());
         if !key.parts().is_empty() {
             more.append_pair("row", &evidence::written(key));
@@ -281,8 +280,10 @@ mod tests {
         let leads = href(0, "leads_micro").expect("evidence");
         assert!(leads.starts_with("/app/reports/evidence?by=channel&model=linear&from=2025-01-01&"), "{leads}");
         assert!(leads.ends_with("&row=x%26y%2C2025-01&figure=leads_micro") && !leads.contains("compare="), "{leads}");
-        assert_eq!((href(0, "roas"), href(1, "leads_micro")), (None, None));
-        assert!(href(1, "cost_minor").is_some_and(|h| h.contains("model=markov")));
+        assert_eq!((href(0, "roas"), href(1, "revenue_minor")), (None, None));
+        for figure in ["cost_minor", "leads_micro", "customers_micro"] {
+            assert!(href(1, figure).is_some_and(|h| h.contains("model=markov")), "{figure}");
+        }
         let totals = evidence.href(0, &p.models[0], &RowKey(Vec::new()), column("cost_minor")).expect("evidence");
         assert!(!totals.contains("row="), "{totals}");
     }

@@ -1,0 +1,22 @@
+-- What stood before the body of a delivery, its size, and when body and head were removed.
+-- A body is sealed: 24 bytes of nonce and 16 of proof stand around it. One that was removed is empty.
+ALTER TABLE deliveries ADD COLUMN method TEXT NOT NULL DEFAULT 'POST';
+ALTER TABLE deliveries ADD COLUMN content_type TEXT;
+ALTER TABLE deliveries ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE deliveries ADD COLUMN head BYTEA;
+ALTER TABLE deliveries ADD COLUMN removed_at BIGINT;
+UPDATE deliveries SET bytes = greatest(octet_length(body) - 40, 0);
+-- What is due for removal; the list itself goes by id, which begins with the time.
+DROP INDEX deliveries_received;
+CREATE INDEX deliveries_kept ON deliveries (received_at) WHERE removed_at IS NULL;
+CREATE INDEX deliveries_message ON deliveries (message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX deliveries_endpoint ON deliveries (endpoint_id, id);
+
+ALTER TABLE delivery_items DROP CONSTRAINT delivery_items_verdict_check;
+ALTER TABLE delivery_items ADD CONSTRAINT delivery_items_verdict_check
+    CHECK (verdict IN ('pending', 'stored', 'duplicate', 'quarantined', 'ignored', 'needs-enrichment'));
+DROP INDEX delivery_items_verdict;
+-- Pending items are read in the order of receipt, and lists of one verdict are cut into pages.
+CREATE INDEX delivery_items_verdict ON delivery_items (verdict, delivery_id, item);
+CREATE INDEX delivery_items_event ON delivery_items (event_id) WHERE event_id IS NOT NULL;
+CREATE INDEX delivery_items_stage_event ON delivery_items (stage_event_id) WHERE stage_event_id IS NOT NULL;

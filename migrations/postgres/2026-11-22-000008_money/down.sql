@@ -1,0 +1,10 @@
+DELETE FROM batches WHERE kind NOT IN ('touches', 'conversions', 'costs');
+ALTER TABLE batches ADD CONSTRAINT batches_kind_check CHECK (kind IN ('touches', 'conversions', 'costs'));
+DROP TABLE hourly_rates;
+DROP TABLE cost_schedules;
+ALTER TABLE cost_entries DROP COLUMN hourly_minor;
+ALTER TABLE cost_entries DROP COLUMN work_seconds;
+ALTER TABLE cost_entries DROP COLUMN worker;
+ALTER TABLE cost_entries DROP COLUMN note;
+ALTER TABLE cost_entries DROP COLUMN allocation;
+DROP TABLE fx_rates;
