@@ -4,6 +4,7 @@
 //! rule `test-event`, with what it would have become. Whoever can send a delivery can mark it as a test, by the header
 //! `headwater-test`; so a user sees the vendor's own test arrive without a lead in the books.
 
+use crate::connectors::overrides::Overrides;
 use crate::connectors::reading::ReadingOutcome;
 use crate::connectors::verify::{Signed, Unsigned, sign};
 use crate::domain::fault::Fault;
@@ -41,11 +42,14 @@ pub fn request(
     key: &SecretKey,
     now: UtcMillis,
 ) -> Result<Signed, StoreError> {
-    let preset = preset_of(endpoint).map_err(StoreError::Refused)?;
+    let mut preset = preset_of(endpoint).map_err(StoreError::Refused)?.into_owned();
     if endpoint.archived_at.is_some() {
         let why = "the endpoint is archived and refuses everything, tests too";
         return Err(StoreError::refused(Fault::new("endpoint", "archived", why)));
     }
+    let overrides = Overrides::from_json(&endpoint.mapping).map_err(StoreError::Refused)?;
+    let account = overrides.account.as_deref().unwrap_or("example");
+    preset.setup.test_headers.values_mut().for_each(|value| *value = value.replace("{account}", account));
     let secrets = live(&secrets(endpoint, key)?, now);
     let secret = secrets.iter().map(String::as_str).find(|s| !s.starts_with(NO_SIGNER));
     let message_id = message_id(test);
