@@ -50,7 +50,8 @@ impl Answers {
         let part = self.0.iter().filter(|a| from <= a.due && a.due < to);
         let mut latencies: Vec<u128> = part.map(|a| a.latency.as_micros()).collect();
         latencies.sort_unstable();
-        let of = |percent: usize| latencies.get(latencies.len().saturating_sub(1) * percent / 100).copied().unwrap_or(0);
+        let of =
+            |percent: usize| latencies.get(latencies.len().saturating_sub(1) * percent / 100).copied().unwrap_or(0);
         format!(
             "{} answered, p50 {} µs, p99 {} µs, longest {} ms",
             latencies.len(),

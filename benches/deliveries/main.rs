@@ -138,7 +138,11 @@ fn measure(cli: &Cli) -> Outcome<()> {
         drained.as_secs(),
         begin.elapsed().as_secs()
     );
-    println!("server's processor time: {} ms alone, {} ms with deliveries", cpu_alone - cpu_before, cpu_both - cpu_alone);
+    println!(
+        "server's processor time: {} ms alone, {} ms with deliveries",
+        cpu_alone - cpu_before,
+        cpu_both - cpu_alone
+    );
     check(&deliveries, &counters)
 }
 

@@ -49,7 +49,8 @@ pub(super) fn all(run: impl Fn(&[&str]) -> Outcome<String>) -> Outcome<Vec<Sende
     let known = |name: &str| presets.as_array().is_some_and(|all| all.iter().any(|p| p["preset"] == name));
     let mut senders = Vec::new();
     for (name, secret, make) in VENDORS.iter().filter(|(name, ..)| known(name)) {
-        let arguments = ["endpoint", "create", name, "--preset", name, "--secret", secret, "--currency", "EUR", "--json"];
+        let arguments =
+            ["endpoint", "create", name, "--preset", name, "--secret", secret, "--currency", "EUR", "--json"];
         let made: Value = serde_json::from_str(&run(&arguments)?)?;
         let url = made["url"].as_str().ok_or("an endpoint without URL")?;
         let (_, token) = url.rsplit_once('/').ok_or("a URL without token")?;
@@ -178,5 +179,8 @@ fn hubspot(sender: &Sender, n: u64, now_ms: u64) -> Message {
     let at = now_ms.to_string();
     let url = format!("https://t.example.com{}", sender.path);
     let tag = mac(&[b"POST", url.as_bytes(), body.as_bytes(), at.as_bytes()]);
-    Message { headers: vec![("x-hubspot-signature-v3", STANDARD.encode(tag)), ("x-hubspot-request-timestamp", at)], body }
+    Message {
+        headers: vec![("x-hubspot-signature-v3", STANDARD.encode(tag)), ("x-hubspot-request-timestamp", at)],
+        body,
+    }
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use headwater::domain::channel::{CampaignCodes, CampaignLabels, ChannelCodes, ChannelLabels};
 use headwater::domain::allocation::Allocation;
+use headwater::domain::channel::{CampaignCodes, CampaignLabels, ChannelCodes, ChannelLabels};
 use headwater::domain::cost::{CostDraft, CostKind};
 use headwater::domain::ids::{CampaignId, ChannelId, LinkId, TouchId, VisitorId, uuid_v7};
 use headwater::domain::link::LinkLabels;

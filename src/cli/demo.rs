@@ -73,9 +73,13 @@ fn fill(core: &Core, author: &Author) -> Result<(), CliError> {
     let param = core.config.tracking.click_id_param.clone();
     core.db.write_now(|conn| make_links(conn, &param, author))?;
     core.db.write_now(|conn| add_money(conn, author))?;
-    for ((data, mapping), label) in
-        [(TOUCHES, "social_touches.csv"), (CRM, "social_crm.csv"), (US_ADS, "us_ads.csv"), (HOURS, "hours.csv"), (SPEND, "social_spend.csv")]
-    {
+    for ((data, mapping), label) in [
+        (TOUCHES, "social_touches.csv"),
+        (CRM, "social_crm.csv"),
+        (US_ADS, "us_ads.csv"),
+        (HOURS, "hours.csv"),
+        (SPEND, "social_spend.csv"),
+    ] {
         let mapping = ImportMapping::parse(mapping)?;
         let sheet = Sheet::read(data.as_bytes())?;
         let import = Import {
@@ -143,16 +147,17 @@ fn add_money(conn: &mut Conn, author: &Author) -> Result<(), StoreError> {
         return Ok(());
     }
     edit_rates::import_ecb(conn, RATES, "eurofxref-sample.csv", author)?;
-    let schedule = |name: &str, kind: &str, last_day: &str, (amount, currency): (&str, &str), allocation: &str| ScheduleInput {
-        name: name.into(),
-        kind: kind.into(),
-        first_day: "2025-09-01".into(),
-        last_day: Some(last_day.into()),
-        amount: amount.into(),
-        currency: currency.into(),
-        allocation: Some(allocation.into()),
-        ..ScheduleInput::default()
-    };
+    let schedule =
+        |name: &str, kind: &str, last_day: &str, (amount, currency): (&str, &str), allocation: &str| ScheduleInput {
+            name: name.into(),
+            kind: kind.into(),
+            first_day: "2025-09-01".into(),
+            last_day: Some(last_day.into()),
+            amount: amount.into(),
+            currency: currency.into(),
+            allocation: Some(allocation.into()),
+            ..ScheduleInput::default()
+        };
     let weights = "weights:linkedin=2,facebook=1,instagram=1";
     let monthly = [
         // There are no rates behind September.

@@ -144,7 +144,11 @@ pub(super) fn run(context: &Context, command: EndpointCommand) -> Result<(), Cli
             let items = found.map_or(Ok(Vec::new()), |d| core.db.read_now(|conn| deliveries::items(conn, &[d])))?;
             let words: Vec<String> = items.iter().filter_map(|i| i.detail.clone()).collect();
             context.print(&json!({ "status": status, "test": test, "items": words }), || {
-                if words.is_empty() { format!("accepted with {status}; the inbox shows it in a moment") } else { words.join("\n") }
+                if words.is_empty() {
+                    format!("accepted with {status}; the inbox shows it in a moment")
+                } else {
+                    words.join("\n")
+                }
             });
         }
         EndpointCommand::Rotate { id, secret, overlap_hours } => {
@@ -210,13 +214,7 @@ fn steps(preset: &Preset) -> String {
     format!("{}\nThe click id: {}", steps.join("\n"), preset.setup.click_id_property)
 }
 
-fn show(
-    context: &Context,
-    key: &SecretKey,
-    endpoint: &Endpoint,
-    traffic: &Traffic,
-    url: &str,
-) -> Result<(), CliError> {
+fn show(context: &Context, key: &SecretKey, endpoint: &Endpoint, traffic: &Traffic, url: &str) -> Result<(), CliError> {
     let preset = preset_of(endpoint)?;
     let judged = health::judge(traffic, context.clock.now());
     let secrets: Vec<_> = connectors::secrets(endpoint, key)?

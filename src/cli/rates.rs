@@ -99,9 +99,7 @@ fn list(context: &Context, to: Option<&str>, limit: u32) -> Result<(), CliError>
     let core = context.open()?;
     let (list, extent) =
         core.db.read_now(|conn| Ok((rates::list(conn, to, limit.into())?, rates::extent(conn, RateSource::Ecb)?)))?;
-    let one = |r: &Rate| {
-        json!({ "day": r.day, "base": r.base, "quote": r.quote, "rate": r.value.to_string(), "source": r.source })
-    };
+    let one = |r: &Rate| json!({ "day": r.day, "base": r.base, "quote": r.quote, "rate": r.value.to_string(), "source": r.source });
     context.print(&json!(list.iter().map(one).collect::<Vec<_>>()), || {
         let row = |r: &Rate| vec![r.day.to_string(), r.to_string(), r.source.to_string()];
         let known = extent.map_or_else(String::new, |(first, last, count)| {

@@ -15,10 +15,10 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+pub use self::sign::{Signed, Unsigned, sign};
 use super::place::{Place, Scope};
 use super::request::Request;
 use super::scheme::{Encoding, HeaderForm, How, Scheme, SignedPart};
-pub use self::sign::{Signed, Unsigned, sign};
 pub use super::secrets::SigningSecret;
 use super::secrets::{PlainSecret, Token, public_key, unhexed};
 use crate::domain::fault::Fault;

@@ -92,7 +92,10 @@ impl FromStr for Allocation<String> {
                 let known = STAGES.iter().find(|s| s.as_str() == stage);
                 known.map(|s| Self::Stage(*s)).ok_or_else(|| {
                     let names: Vec<&str> = STAGES.iter().map(|s| s.as_str()).collect();
-                    fault("allocation-stage", format!("{} shares no cost; use one of {}", shown(stage), names.join(", ")))
+                    fault(
+                        "allocation-stage",
+                        format!("{} shares no cost; use one of {}", shown(stage), names.join(", ")),
+                    )
                 })
             }
             ("weights", weights) => read_weights(weights).map(Self::Weights),
@@ -122,7 +125,9 @@ fn read_weights(text: &str) -> Result<Vec<(String, u64)>, Fault> {
         weights.push((code.to_owned(), number));
     }
     if weights.is_empty() || weights.len() > CHANNELS_MAX {
-        let detail = format!("give 1 to {CHANNELS_MAX} channels with their weights, such as weights:linkedin-organic=3,x-organic=1");
+        let detail = format!(
+            "give 1 to {CHANNELS_MAX} channels with their weights, such as weights:linkedin-organic=3,x-organic=1"
+        );
         return Err(fault("weights-count", detail));
     }
     Ok(weights)

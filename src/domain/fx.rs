@@ -144,7 +144,9 @@ impl Missing {
     pub fn fault(&self, what: &str) -> Fault {
         let Self { from, to, day, last } = self;
         let known = match last {
-            Some((a, b, last)) => format!("the last one between {a} and {b} is of {last}, more than {AGE_DAYS_MAX} days before"),
+            Some((a, b, last)) => {
+                format!("the last one between {a} and {b} is of {last}, more than {AGE_DAYS_MAX} days before")
+            }
             None => "none was recorded for any day before".to_owned(),
         };
         let detail = format!(
@@ -203,7 +205,10 @@ impl Quote {
         }
         scale(10_i128.pow(self.to.exponent()), 10_i128.pow(self.from.exponent()));
         let too_large = || {
-            let detail = format!("{} at {self} is more than an amount may be; check the rate", Money { minor, currency: self.from });
+            let detail = format!(
+                "{} at {self} is more than an amount may be; check the rate",
+                Money { minor, currency: self.from }
+            );
             Fault::new("amount", "amount-too-large", detail)
         };
         let exact = numerator.zip(denominator).and_then(|(n, d)| divide_half_even(n, d)).ok_or_else(too_large)?;
@@ -346,7 +351,9 @@ mod tests {
     #[test]
     fn a_manual_rate_wins_on_its_day_and_a_direct_one_before_two() {
         let manual = Rate { source: RateSource::Manual, ..rate("2025-01-31", "USD", "EUR", "0.9") };
-        for order in [[manual, rate("2025-01-31", "EUR", "USD", "1.0393")], [rate("2025-01-31", "EUR", "USD", "1.0393"), manual]] {
+        for order in
+            [[manual, rate("2025-01-31", "EUR", "USD", "1.0393")], [rate("2025-01-31", "EUR", "USD", "1.0393"), manual]]
+        {
             let table = RateTable::new(order);
             assert_eq!(converted(&table, 10_000, "USD", "EUR", "2025-02-01"), 9_000);
             assert_eq!(converted(&table, 9_000, "EUR", "USD", "2025-02-01"), 10_000);
@@ -376,7 +383,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<RateValue>().expect_err(text).code, code, "{text}");
         }
-        let itself = Rate::new(day("2025-01-31"), (currency("EUR"), currency("EUR")), "1".parse().expect("1"), RateSource::Ecb);
+        let itself =
+            Rate::new(day("2025-01-31"), (currency("EUR"), currency("EUR")), "1".parse().expect("1"), RateSource::Ecb);
         assert_eq!(itself.expect_err("itself").code, "rate-of-itself");
     }
 
@@ -386,7 +394,10 @@ mod tests {
         let quote = table.quote(currency("EUR"), currency("USD"), day("2025-01-31")).expect("quote");
         assert_eq!(quote.convert(Money::MINOR_MAX).expect_err("large").code, "amount-too-large");
         assert_eq!(quote.convert(i64::MIN).expect_err("large").code, "amount-too-large");
-        let tiny = RateTable::new([rate("2025-01-31", "USD", "EUR", "0.0000000001"), rate("2025-01-31", "EUR", "JPY", "0.0000000001")]);
+        let tiny = RateTable::new([
+            rate("2025-01-31", "USD", "EUR", "0.0000000001"),
+            rate("2025-01-31", "EUR", "JPY", "0.0000000001"),
+        ]);
         let quote = tiny.quote(currency("USD"), currency("JPY"), day("2025-01-31")).expect("quote");
         assert_eq!(quote.convert(Money::MINOR_MAX).expect("nothing is left"), 0);
     }

@@ -122,24 +122,38 @@ pub struct HourlyRate {
 ///
 /// # Errors
 /// A fault of `rate` where none holds, the rate changes within the days, or it is in another currency.
-pub fn hourly_on(rates: &[HourlyRate], worker: &str, days: DayRange, currency: Option<Currency>) -> Result<Money, Fault> {
+pub fn hourly_on(
+    rates: &[HourlyRate],
+    worker: &str,
+    days: DayRange,
+    currency: Option<Currency>,
+) -> Result<Money, Fault> {
     let fault = |code: &str, detail: String| Err(Fault::new("rate", code, detail));
     let on = |day: Day| rates.iter().rev().find(|r| r.effective_from <= day);
     let name = shown(worker);
     let Some(first) = on(days.from) else {
         return fault(
             "hourly-rate-missing",
-            format!("no hourly rate of {name} holds on {}; give one with the hours, or record it for that day", days.from),
+            format!(
+                "no hourly rate of {name} holds on {}; give one with the hours, or record it for that day",
+                days.from
+            ),
         );
     };
     let changed = rates.iter().map(|r| r.effective_from).filter(|d| *d > days.from && *d <= days.to);
     let changed = changed.filter(|d| on(*d).is_some_and(|r| r.hourly != first.hourly)).min();
     if let Some(day) = changed {
-        let detail = format!("the hourly rate of {name} changes on {day}, within {} to {}; enter the days before and from then on apart", days.from, days.to);
+        let detail = format!(
+            "the hourly rate of {name} changes on {day}, within {} to {}; enter the days before and from then on apart",
+            days.from, days.to
+        );
         return fault("hourly-rate-changes", detail);
     }
     if let Some(wanted) = currency.filter(|c| *c != first.hourly.currency) {
-        let detail = format!("the hourly rate of {name} is in {}, not {wanted}; leave out the currency, or give a rate with the hours", first.hourly.currency);
+        let detail = format!(
+            "the hourly rate of {name} is in {}, not {wanted}; leave out the currency, or give a rate with the hours",
+            first.hourly.currency
+        );
         return fault("hourly-rate-currency", detail);
     }
     Ok(first.hourly)
@@ -159,7 +173,9 @@ mod tests {
 
     #[test]
     fn hours_are_read_exactly() {
-        for (text, seconds) in [("1.5", 5_400), ("1:30", 5_400), ("0.01", 36), ("0.125", 450), ("0", 0), ("12", 43_200), ("0:05", 300)] {
+        for (text, seconds) in
+            [("1.5", 5_400), ("1:30", 5_400), ("0.01", 36), ("0.125", 450), ("0", 0), ("12", 43_200), ("0:05", 300)]
+        {
             assert_eq!(text.parse::<Hours>().expect(text).seconds(), seconds, "{text}");
         }
         for (text, code) in [
@@ -184,13 +200,17 @@ mod tests {
         // Half a cent goes to the even one.
         assert_eq!("0.5".parse::<Hours>().expect("hours").cost(eur(25)).expect("cost"), eur(12));
         assert_eq!("0.5".parse::<Hours>().expect("hours").cost(eur(27)).expect("cost"), eur(14));
-        assert_eq!("100000".parse::<Hours>().expect("hours").cost(eur(Money::MINOR_MAX)).expect_err("much").field, "hours");
+        assert_eq!(
+            "100000".parse::<Hours>().expect("hours").cost(eur(Money::MINOR_MAX)).expect_err("much").field,
+            "hours"
+        );
         assert_eq!("1".parse::<Hours>().expect("hours").cost(eur(-1)).expect_err("negative").code, "rate-negative");
     }
 
     #[test]
     fn the_rate_is_that_of_the_day() {
-        let rate = |from: &str, minor: i64| HourlyRate { worker: "Ana".into(), effective_from: day(from), hourly: eur(minor) };
+        let rate =
+            |from: &str, minor: i64| HourlyRate { worker: "Ana".into(), effective_from: day(from), hourly: eur(minor) };
         let range = |from: &str, to: &str| DayRange { from: day(from), to: day(to) };
         let rates = [rate("2025-01-01", 8_000), rate("2025-03-01", 9_000), rate("2025-01-01", 8_500)];
         let of = |from: &str, to: &str| hourly_on(&rates, "Ana", range(from, to), None);

@@ -174,7 +174,10 @@ mod tests {
 
     fn months(revisions: &[ScheduleRevision], from: &str, to: &str) -> Vec<(String, String, i64)> {
         let entries = entries_in(revisions, DayRange { from: day(from), to: day(to) });
-        entries.iter().map(|e| (e.cost.days.from.to_string(), e.cost.days.to.to_string(), e.cost.amount.minor)).collect()
+        entries
+            .iter()
+            .map(|e| (e.cost.days.from.to_string(), e.cost.days.to.to_string(), e.cost.amount.minor))
+            .collect()
     }
 
     fn month(from: &str, to: &str, minor: i64) -> (String, String, i64) {
@@ -192,14 +195,19 @@ mod tests {
         assert_eq!(months(&one, "2025-01-01", "2025-04-29"), expected);
         assert_eq!(months(&one, "2025-03-01", "2025-03-30"), expected[1..2]);
         assert!(months(&one, "2024-01-01", "2025-01-30").is_empty());
-        let ids: Vec<_> = entries_in(&one, DayRange { from: day("2025-01-01"), to: day("2025-12-31") }).iter().map(|e| e.id).collect();
+        let ids: Vec<_> = entries_in(&one, DayRange { from: day("2025-01-01"), to: day("2025-12-31") })
+            .iter()
+            .map(|e| e.id)
+            .collect();
         assert!(ids.iter().enumerate().all(|(n, id)| !ids[..n].contains(id)), "each month has an id of its own");
     }
 
     #[test]
     fn a_price_holds_from_its_month_on_until_the_end() {
         let mut all = vec![revision(1, "2025-01-31", 5_000, None), revision(2, "2025-03-31", 6_000, None)];
-        let amounts = |all: &[ScheduleRevision]| months(all, "2025-01-01", "2025-06-30").into_iter().map(|(_, _, m)| m).collect::<Vec<_>>();
+        let amounts = |all: &[ScheduleRevision]| {
+            months(all, "2025-01-01", "2025-06-30").into_iter().map(|(_, _, m)| m).collect::<Vec<_>>()
+        };
         assert_eq!(amounts(&all), [5_000, 5_000, 6_000, 6_000, 6_000, 6_000]);
         all.push(revision(3, "2025-04-30", 6_000, Some("2025-05-30")));
         assert_eq!(amounts(&all), [5_000, 5_000, 6_000, 6_000]);

@@ -117,7 +117,11 @@ fn amount_of_file(binder: &mut Binder<'_>) -> Option<Amount> {
             let worker = match (binder.field("person"), binder.field("team")) {
                 (Some(cell), None) | (None, Some(cell)) => cell,
                 (Some(_), Some(_)) => {
-                    binder.fault(Fault::new("person", "value-twice", "the file has `person` and `team`; keep one of them"));
+                    binder.fault(Fault::new(
+                        "person",
+                        "value-twice",
+                        "the file has `person` and `team`; keep one of them",
+                    ));
                     return None;
                 }
                 (None, None) => {
@@ -250,10 +254,15 @@ fn labour(
         return Ok((unpriced, ImportedLabour { worker: name, hours: worked, hourly: Err(currency) }));
     };
     let currency = currency.ok_or_else(|| {
-        Fault::new(&*cell.name, "currency-missing", "a rate needs its currency; map one, or set `currency` in the mapping file")
+        Fault::new(
+            &*cell.name,
+            "currency-missing",
+            "a rate needs its currency; map one, or set `currency` in the mapping file",
+        )
     })?;
     let hourly = money(cell, &text, currency, mapping.decimal)?;
-    let amount = worked.cost(hourly).map_err(|f| if f.field == "rate" { f.named(&cell.name) } else { f.named(&hours.name) })?;
+    let amount =
+        worked.cost(hourly).map_err(|f| if f.field == "rate" { f.named(&cell.name) } else { f.named(&hours.name) })?;
     Ok((amount, ImportedLabour { worker: name, hours: worked, hourly: Ok(hourly) }))
 }
 

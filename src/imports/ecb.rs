@@ -18,7 +18,18 @@ pub const BYTES_MAX: u64 = 32 << 20;
 /// Most faults that are gathered.
 const FAULTS_MAX: usize = 100;
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 
 /// What a file says.
@@ -46,7 +57,14 @@ pub fn read(bytes: &[u8]) -> Result<EcbFile, Vec<RowError>> {
             Ok(record) => (record.position().map_or(0, csv::Position::line), row(&record, &columns, &mut rates)),
             Err(why) => {
                 let line = why.position().map_or(0, csv::Position::line);
-                (line, vec![Fault::new("file", "row-malformed", format!("the row cannot be read ({}); download the file again", kind_of(&why)))])
+                (
+                    line,
+                    vec![Fault::new(
+                        "file",
+                        "row-malformed",
+                        format!("the row cannot be read ({}); download the file again", kind_of(&why)),
+                    )],
+                )
             }
         };
         if !faults.is_empty() {
@@ -77,7 +95,13 @@ fn no_header(why: &str) -> Fault {
 /// The CSV in a ZIP, or the bytes themselves.
 fn unpacked(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
     let fault = |detail: String| Fault::new("file", "zip-malformed", detail);
-    let too_large = || Fault::new("file", "file-too-large", format!("the file has more than {BYTES_MAX} bytes; it is no file of rates"));
+    let too_large = || {
+        Fault::new(
+            "file",
+            "file-too-large",
+            format!("the file has more than {BYTES_MAX} bytes; it is no file of rates"),
+        )
+    };
     if !bytes.starts_with(b"PK") {
         let is_small = u64::try_from(bytes.len()).is_ok_and(|len| len <= BYTES_MAX);
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -89,7 +113,11 @@ fn unpacked(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
     let place = place.ok_or_else(|| fault("the ZIP holds no CSV file; download eurofxref-hist.zip".into()))?;
     let mut text = Vec::new();
     // What it claims to be large is not asked: what comes out is counted.
-    archive.by_index(place).map_err(broken)?.take(BYTES_MAX + 1).read_to_end(&mut text)
+    archive
+        .by_index(place)
+        .map_err(broken)?
+        .take(BYTES_MAX + 1)
+        .read_to_end(&mut text)
         .map_err(|why| fault(format!("the ZIP cannot be unpacked ({why}); download it again")))?;
     if u64::try_from(text.len()).is_ok_and(|len| len <= BYTES_MAX) { Ok(Cow::Owned(text)) } else { Err(too_large()) }
 }
@@ -134,7 +162,11 @@ fn row(record: &csv::StringRecord, columns: &[Option<Currency>], rates: &mut Vec
     };
     let mut faults = Vec::new();
     if record.len() > columns.len() + 1 {
-        faults.push(Fault::new("file", "row-length", "the row has more cells than the first line; download the file again"));
+        faults.push(Fault::new(
+            "file",
+            "row-length",
+            "the row has more cells than the first line; download the file again",
+        ));
     }
     for (cell, currency) in cells.zip(columns) {
         let Some(currency) = currency else { continue };
@@ -187,7 +219,8 @@ mod tests {
     #[test]
     fn the_history_is_read_as_published() {
         let file = read(HISTORY.as_bytes()).expect("file");
-        let expected = ["2025-02-03 1 EUR = 1.0274 USD", "2025-02-03 1 EUR = 159.21 JPY", "2025-01-31 1 EUR = 1.0393 USD"];
+        let expected =
+            ["2025-02-03 1 EUR = 1.0274 USD", "2025-02-03 1 EUR = 159.21 JPY", "2025-01-31 1 EUR = 1.0393 USD"];
         assert_eq!(told(&file), expected);
         assert_eq!(file.unknown, ["CYP"]);
         assert_eq!(read(&zipped("eurofxref-hist.csv", HISTORY.as_bytes())).expect("zip"), file);
@@ -204,7 +237,10 @@ mod tests {
         assert_eq!(codes(b"Date,USD,USD\n2025-01-01,5,5\n"), own(1, "ecb-header"));
         assert_eq!(codes(b"Date,USD\n"), own(1, "ecb-header"));
         assert_eq!(codes(b"Date,USD\n2025-01-31,1.1\n31.12.2024,1.1\n"), own(3, "day-malformed"));
-        assert_eq!(codes(b"Date,USD,JPY\n2025-01-31,\"1,1\",-5\n"), [(2, "rate-malformed".to_owned()), (2, "rate-malformed".to_owned())]);
+        assert_eq!(
+            codes(b"Date,USD,JPY\n2025-01-31,\"1,1\",-5\n"),
+            [(2, "rate-malformed".to_owned()), (2, "rate-malformed".to_owned())]
+        );
         assert_eq!(codes(b"Date,USD\n2025-01-31,1.1,2,3\n"), own(2, "row-length"));
         assert_eq!(codes(b"PK\x03\x04 not a zip"), own(1, "zip-malformed"));
         assert_eq!(codes(&zipped("readme.txt", b"hello")), own(1, "zip-malformed"));

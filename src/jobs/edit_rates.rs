@@ -54,10 +54,16 @@ pub fn add(conn: &mut Conn, inputs: &[RateInput], label: &str, author: &Author) 
         match input.check() {
             Ok(rate) => list.push(rate),
             Err(own) if inputs.len() == 1 => faults.extend(own),
-            Err(own) => faults.extend(own.into_iter().map(|f| Fault { field: format!("/rates/{place}/{}", f.field), ..f })),
+            Err(own) => {
+                faults.extend(own.into_iter().map(|f| Fault { field: format!("/rates/{place}/{}", f.field), ..f }))
+            }
         }
     }
-    if faults.is_empty() { rates::add(conn, &list, RateSource::Manual, label, author) } else { Err(StoreError::Refused(faults)) }
+    if faults.is_empty() {
+        rates::add(conn, &list, RateSource::Manual, label, author)
+    } else {
+        Err(StoreError::Refused(faults))
+    }
 }
 
 /// What an import of a file did.
@@ -72,7 +78,8 @@ pub struct ImportedRates {
 /// Imports a file of the European Central Bank, all or nothing. The same file again changes nothing; a corrected value
 /// voids the one before; days that the file lacks stay.
 pub fn import_ecb(conn: &mut Conn, bytes: &[u8], label: &str, author: &Author) -> Result<ImportedRates, StoreError> {
-    let file = ecb::read(bytes).map_err(|errors| StoreError::Refused(errors.into_iter().flat_map(located).collect()))?;
+    let file =
+        ecb::read(bytes).map_err(|errors| StoreError::Refused(errors.into_iter().flat_map(located).collect()))?;
     let stored = rates::add(conn, &file.rates, RateSource::Ecb, label, author)?;
     Ok(ImportedRates { stored, unknown: file.unknown })
 }

@@ -66,7 +66,11 @@ impl ScheduleInput {
         let mut faults = Vec::new();
         let name = self.name.trim();
         if name.is_empty() || name.chars().count() > 200 {
-            faults.push(Fault::new("name", "missing", "give it a name of up to 200 characters, such as Scheduling tool"));
+            faults.push(Fault::new(
+                "name",
+                "missing",
+                "give it a name of up to 200 characters, such as Scheduling tool",
+            ));
         }
         let kind = if self.kind.is_empty() { Ok(CostKind::Tools) } else { self.kind.parse() };
         let kind = kind.map_err(|f| faults.push(f)).ok();
@@ -79,8 +83,17 @@ impl ScheduleInput {
         let amount = amount.map_err(|f| faults.push(f)).ok();
         let (Some(kind), Some(first_day), Some(amount)) = (kind, first_day, amount) else { return Err(faults) };
         let document = given(self.document.as_deref()).map(str::to_owned);
-        let schedule =
-            Schedule { name: name.to_owned(), kind, first_day, last_day, channel, campaign, amount, allocation, document };
+        let schedule = Schedule {
+            name: name.to_owned(),
+            kind,
+            first_day,
+            last_day,
+            channel,
+            campaign,
+            amount,
+            allocation,
+            document,
+        };
         faults.extend(schedule.check().err());
         faults.extend(needless(&schedule));
         if faults.is_empty() { Ok(schedule) } else { Err(faults) }
@@ -101,7 +114,12 @@ pub fn create(conn: &mut Conn, input: &ScheduleInput, author: &Author) -> Result
 }
 
 /// Changes a schedule from one of its months on; answers the batch to undo it with.
-pub fn change(conn: &mut Conn, id: ScheduleId, change: &ScheduleChange, author: &Author) -> Result<BatchId, StoreError> {
+pub fn change(
+    conn: &mut Conn,
+    id: ScheduleId,
+    change: &ScheduleChange,
+    author: &Author,
+) -> Result<BatchId, StoreError> {
     let codes = Codes::load(conn)?;
     let from: Day = change.from.trim().parse().map_err(|f: Fault| StoreError::refused(f.named("from")))?;
     schedules::revise(conn, id, from, author, |known| changed(known, from, change, &codes).map_err(StoreError::Refused))
@@ -115,7 +133,9 @@ fn changed(
 ) -> Result<Schedule, Vec<Fault>> {
     let mut faults = Vec::new();
     let before = revision_of(known, from).or_else(|| known.first()).map(|r| r.schedule.clone());
-    let Some(mut schedule) = before else { return Err(vec![Fault::new("schedule", "missing", "the schedule was undone")]) };
+    let Some(mut schedule) = before else {
+        return Err(vec![Fault::new("schedule", "missing", "the schedule was undone")]);
+    };
     faults.extend(schedule.require_begin(from, "from").err());
     if let Some(text) = given(change.amount.as_deref()) {
         match Money::parse(text, schedule.amount.currency) {

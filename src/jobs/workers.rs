@@ -52,7 +52,8 @@ impl Workers {
         let mut names: Vec<&str> = self.0.keys().map(String::as_str).collect();
         names.sort_unstable();
         let meant = near_duplicate(worker, names.iter().copied()).filter(|m| self.0.contains_key(m));
-        let hint = meant.map_or_else(|| "give a rate with the hours, or record one".to_owned(), |m| format!("did you mean `{m}`?"));
+        let hint = meant
+            .map_or_else(|| "give a rate with the hours, or record one".to_owned(), |m| format!("did you mean `{m}`?"));
         Fault::new("rate", "hourly-rate-missing", format!("no hourly rate of {} was recorded; {hint}", shown(worker)))
     }
 }
@@ -91,7 +92,8 @@ pub fn add_rate(conn: &mut Conn, input: &HourlyRateInput, author: &Author) -> Re
     let mut faults = Vec::new();
     let worker = worker_of(input.person.as_deref(), input.team.as_deref()).map_err(|f| faults.push(f)).ok();
     let from = input.effective_from.trim().parse().map_err(|f: Fault| faults.push(f.named("effective_from"))).ok();
-    let hourly = input.currency.parse().and_then(|currency| Money::parse(&input.rate, currency).map_err(|f| f.named("rate")));
+    let hourly =
+        input.currency.parse().and_then(|currency| Money::parse(&input.rate, currency).map_err(|f| f.named("rate")));
     let hourly = hourly.and_then(|money| match money.minor {
         0.. => Ok(money),
         _ => Err(Fault::new("rate", "rate-negative", "an hour costs nothing or more; write an amount such as 85.00")),

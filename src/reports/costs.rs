@@ -96,7 +96,9 @@ pub(super) fn walk(
 ) -> Result<(), ReportError> {
     let range = parameters.range;
     let all = cost_store::visible(conn, range, &facts.moments)?;
-    let ends = all.iter().flat_map(|e| [e.cost.days.from.max(range.from), e.cost.days.to.min(range.to)].map(|d| (e.cost.amount.currency, d)));
+    let ends = all.iter().flat_map(|e| {
+        [e.cost.days.from.max(range.from), e.cost.days.to.min(range.to)].map(|d| (e.cost.amount.currency, d))
+    });
     let exchange = Exchange::load(conn, &facts.moments, parameters.currency, ends)?;
     let counted: Vec<&CostEntry> = all.iter().filter(|e| parameters.cost.counts(e.cost.kind)).collect();
     let mut lacking = Lacking::default();

@@ -32,7 +32,11 @@ impl Exchange {
         let mut days: Option<DayRange> = None;
         for (currency, day) in amounts.filter(|(currency, _)| *currency != to) {
             currencies.insert(currency);
-            days = Some(days.map_or(DayRange { from: day, to: day }, |d| DayRange { from: d.from.min(day), to: d.to.max(day) }));
+            days =
+                Some(days.map_or(DayRange { from: day, to: day }, |d| DayRange {
+                    from: d.from.min(day),
+                    to: d.to.max(day),
+                }));
         }
         let Some(days) = days else { return Ok(Self { to, table: RateTable::default(), first: None }) };
         currencies.insert(to);
@@ -95,7 +99,8 @@ impl Lacking {
         let fault = |(first, days): (Missing, BTreeSet<Day>)| {
             let mut fault = first.fault("cost");
             if let Some(last) = days.last().filter(|last| **last != first.day) {
-                fault.detail = format!("{} (the same goes for {} more days of costs up to {last})", fault.detail, days.len() - 1);
+                fault.detail =
+                    format!("{} (the same goes for {} more days of costs up to {last})", fault.detail, days.len() - 1);
             }
             fault
         };

@@ -91,12 +91,20 @@ impl Sharing {
     }
 
     /// The channels' parts of a day's amount, in the order of channels; `None` is what stays shared. They sum to `minor`.
-    pub(super) fn parts(&self, rule: &Allocation, named: &Named, day: Day, minor: i64) -> Vec<(Option<ChannelId>, i64, Shared)> {
+    pub(super) fn parts(
+        &self,
+        rule: &Allocation,
+        named: &Named,
+        day: Day,
+        minor: i64,
+    ) -> Vec<(Option<ChannelId>, i64, Shared)> {
         let weights = match rule {
             Allocation::Keep => return vec![(None, minor, Shared::Not)],
             Allocation::Spend => weighed(&self.spend, named, day),
             Allocation::Clicks => weighed(&self.clicks, named, day),
-            Allocation::Stage(stage) => self.stages.get(stage).map_or_else(BTreeMap::new, |all| weighed(all, named, day)),
+            Allocation::Stage(stage) => {
+                self.stages.get(stage).map_or_else(BTreeMap::new, |all| weighed(all, named, day))
+            }
             Allocation::Weights(fixed) => {
                 fixed.iter().map(|(channel, weight)| (*channel, i64::try_from(*weight).unwrap_or(i64::MAX))).collect()
             }

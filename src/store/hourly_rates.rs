@@ -44,11 +44,7 @@ pub fn standing(conn: &mut Conn) -> Result<Vec<HourlyRate>, StoreError> {
     let rows: Vec<(String, String, i64, String)> = on!(conn, c => t::table.filter(t::voided_at.is_null())
         .order((t::recorded_at, t::id)).select((t::worker, t::effective_from, t::hourly_minor, t::currency)).load(c))?;
     let rate = |(worker, from, minor, currency): (String, String, i64, String)| {
-        Ok(HourlyRate {
-            worker,
-            effective_from: stored(&from)?,
-            hourly: Money { minor, currency: stored(&currency)? },
-        })
+        Ok(HourlyRate { worker, effective_from: stored(&from)?, hourly: Money { minor, currency: stored(&currency)? } })
     };
     rows.into_iter().map(rate).collect()
 }

@@ -74,7 +74,13 @@ pub struct StoredRates {
 ///
 /// # Errors
 /// A fault where two of them contradict each other.
-pub fn add(conn: &mut Conn, rates: &[Rate], source: RateSource, label: &str, author: &Author) -> Result<StoredRates, StoreError> {
+pub fn add(
+    conn: &mut Conn,
+    rates: &[Rate],
+    source: RateSource,
+    label: &str,
+    author: &Author,
+) -> Result<StoredRates, StoreError> {
     ledger::lock(conn)?;
     let given = distinct(rates)?;
     let known = known(conn, source, &given)?;
@@ -209,7 +215,8 @@ pub(super) fn rests_on(conn: &mut Conn, batch: &Batch) -> Result<Option<UtcMilli
 /// those can be undone in their turn.
 pub(super) fn restore_corrected(conn: &mut Conn, batch: &Batch, at: UtcMillis) -> Result<(), StoreError> {
     use fx_rates as t;
-    let rows: Vec<Row> = on!(conn, c => t::table.filter(t::voided_at.eq(batch.recorded_at.0)).select(Row::as_select()).load(c))?;
+    let rows: Vec<Row> =
+        on!(conn, c => t::table.filter(t::voided_at.eq(batch.recorded_at.0)).select(Row::as_select()).load(c))?;
     let again = |row: Row| Row { id: bytes(fact_id(at)), recorded_at: at.0, voided_at: None, ..row };
     let rows: Vec<Row> = rows.into_iter().map(again).collect();
     write(conn, &rows)

@@ -133,8 +133,7 @@ fn insert(
 /// Schedules as they stand.
 pub fn standing(conn: &mut Conn) -> Result<Schedules, StoreError> {
     use cost_schedules as t;
-    let rows: Vec<Row> =
-        on!(conn, c => t::table.filter(t::voided_at.is_null()).select(Row::as_select()).load(c))?;
+    let rows: Vec<Row> = on!(conn, c => t::table.filter(t::voided_at.is_null()).select(Row::as_select()).load(c))?;
     by_schedule(rows)
 }
 

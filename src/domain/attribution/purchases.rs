@@ -135,7 +135,9 @@ fn take_back<'a>(
     let amount_minor = event.value.map_or(0, |m| m.minor.abs());
     let currency = |e: &StageEvent| e.value.map(|m| m.currency);
     let fits = |s: &Sale<'_>| {
-        currency(s.event) == currency(event) && s.revenue_minor - s.refunded_minor >= amount_minor && s.revenue_minor > 0
+        currency(s.event) == currency(event)
+            && s.revenue_minor - s.refunded_minor >= amount_minor
+            && s.revenue_minor > 0
     };
     let found = if event.parent.is_some() {
         let named = sale_of(event);

@@ -4,7 +4,9 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{conversions, costs, endpoint_setup, endpoints, inbox, labels, links, matching, people, rates, reports, schedules};
+use super::{
+    conversions, costs, endpoint_setup, endpoints, inbox, labels, links, matching, people, rates, reports, schedules,
+};
 
 /// The document.
 #[derive(Debug, OpenApi)]

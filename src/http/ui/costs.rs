@@ -166,12 +166,8 @@ pub(super) async fn rules(who: SignedIn, state: Data<State>) -> PageResult {
         ..Parameters::new(range, reporting.currency)
     };
     let report = state.db.read(move |conn| Ok(cost_per_lead::run(conn, &parameters))).await??;
-    let weights: [fn(&Figures) -> i64; 4] = [
-        |f| f.cost_minor,
-        |f| f.clicks,
-        |f| f.get(Measure::Leads),
-        |f| f.get(Measure::Customers),
-    ];
+    let weights: [fn(&Figures) -> i64; 4] =
+        [|f| f.cost_minor, |f| f.clicks, |f| f.get(Measure::Leads), |f| f.get(Measure::Customers)];
     let is_channel = |row: &&cost_per_lead::Row| row.key.parts().iter().all(|part| part.special().is_none());
     let channels: Vec<&cost_per_lead::Row> = report.rows.iter().filter(is_channel).collect();
     let shares = weights.map(|weight| {

@@ -208,7 +208,11 @@ async fn page(
         api_help: preset.api.as_ref().map(|api| api.token.clone()).unwrap_or_default(),
         has_api_token: endpoint.sealed_api_token.is_some(),
         preset_stages: stages_of(&preset),
-        source: endpoint.own_preset.clone().or_else(|| presets::source(&preset.name).map(str::to_owned)).unwrap_or_default(),
+        source: endpoint
+            .own_preset
+            .clone()
+            .or_else(|| presets::source(&preset.name).map(str::to_owned))
+            .unwrap_or_default(),
         name: endpoint.name,
     })
 }
@@ -239,19 +243,17 @@ fn fields_of(endpoint: &Endpoint) -> Fields {
         ("stages", lines.join("\n")),
         ("click_id_property", text("click_id_property")),
         ("account", text("account")),
-        ("mapping", if mapping.as_object().is_none_or(Map::is_empty) { "{}".to_owned() } else { format!("{mapping:#}") }),
+        (
+            "mapping",
+            if mapping.as_object().is_none_or(Map::is_empty) { "{}".to_owned() } else { format!("{mapping:#}") },
+        ),
         ("overlap_hours", "24".to_owned()),
         ("api_base_url", endpoint.api_base_url.clone().unwrap_or_default()),
     ])
 }
 
 /// Answers a form of the page: on to the page when it worked, the page with the faults when not.
-async fn answer(
-    posted: Posted,
-    state: &Data<State>,
-    id: EndpointId,
-    outcome: Result<&str, StoreError>,
-) -> PageResult {
+async fn answer(posted: Posted, state: &Data<State>, id: EndpointId, outcome: Result<&str, StoreError>) -> PageResult {
     match outcome {
         Ok(done) => {
             state.refresh_endpoints().await;

@@ -58,7 +58,8 @@ async fn list_page(who: &SignedIn, state: &State, form: Form) -> Result<Endpoint
     let now = state.clock.now();
     state.flush_refusals().await;
     let list = state.db.read(move |conn| endpoint_traffic::of_all(conn, now)).await?;
-    let mut presets: Vec<Choice> = presets::all().iter().map(|p| Choice::new(p.name.clone(), p.title.clone())).collect();
+    let mut presets: Vec<Choice> =
+        presets::all().iter().map(|p| Choice::new(p.name.clone(), p.title.clone())).collect();
     presets.sort_by_key(|choice| choice.label.to_lowercase());
     Ok(EndpointsPage {
         shell: Shell::new("endpoints", "Endpoints", &who.session),
@@ -102,8 +103,7 @@ pub(super) async fn create(posted: Posted, state: Data<State>) -> PageResult {
         }
         Err(error) => {
             // A secret that was typed is not sent back.
-            let names =
-                ["name", "preset", "own_preset", "mapping", "currency", "counts_revenue", "signed_url"];
+            let names = ["name", "preset", "own_preset", "mapping", "currency", "counts_revenue", "signed_url"];
             let kept = Fields::of(names.map(|n| (n, fields.get(n))));
             unprocessable(&list_page(&who, &state, Form::refused(kept, faults_of(error)?)).await?)
         }

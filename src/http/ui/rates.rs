@@ -68,13 +68,10 @@ pub(super) async fn show(who: SignedIn, state: Data<State>, query: Query<Filter>
 }
 
 async fn page(who: &SignedIn, state: &State, form: Form, to: Option<Day>) -> Result<RatesPage, PageError> {
-    let (list, extent) = state
-        .db
-        .read(move |conn| Ok((rates::list(conn, to, ROWS)?, rates::extent(conn, RateSource::Ecb)?)))
-        .await?;
-    let known = extent.map(|(first, last, number)| {
-        format!("{} rates of the bank stand, of {first} to {last}.", count(number))
-    });
+    let (list, extent) =
+        state.db.read(move |conn| Ok((rates::list(conn, to, ROWS)?, rates::extent(conn, RateSource::Ecb)?))).await?;
+    let known =
+        extent.map(|(first, last, number)| format!("{} rates of the bank stand, of {first} to {last}.", count(number)));
     Ok(RatesPage {
         shell: Shell::new("costs", "Exchange rates", &who.session),
         form,
