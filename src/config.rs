@@ -35,6 +35,8 @@ pub struct Config {
     pub journal: Journal,
     /// `[intake]`
     pub intake: Intake,
+    /// `[imports]`
+    pub imports: Imports,
     /// `[reporting]`
     pub reporting: Reporting,
     /// `[log]`
@@ -179,6 +181,16 @@ pub struct Intake {
     pub journal_bytes_max: u64,
     /// How long bodies are kept.
     pub keep_days: i64,
+}
+
+/// Files of spend and counts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Imports {
+    /// The largest file.
+    pub file_bytes_max: usize,
+    /// How long an upload waits.
+    pub keep_minutes: i64,
 }
 
 /// Defaults of reports.

@@ -14,6 +14,7 @@
 //!   channel, campaign) of each. A report has to find the browsers first, and to label, sort, divide and add up after.
 //!   PostgreSQL is kept from reading all touches for it, as the figure must not grow with them.
 //! - *join, as planned*: the same, as the database's planner chooses.
+//! - *join, by ids*: the same by the index, with the bounds of time told by ids as well, as the report tells them.
 //! - *join, counted*: the same by the index, but the database only counts the rows.
 //! - *by channel*: cost per lead and customers by `first`, `last` and `linear` over all days.
 //! - *by channel, month*: the same, by months, too.
@@ -103,6 +104,7 @@ fn contenders() -> Outcome<Vec<Contender>> {
     Ok(vec![
         Contender { name: "join", run: Box::new(join::fetch) },
         Contender { name: "join, as planned", run: Box::new(join::fetch_as_planned) },
+        Contender { name: "join, by ids", run: Box::new(join::fetch_by_ids) },
         Contender { name: "join, counted", run: Box::new(join::count) },
         Contender { name: "by channel", run: report(parameters(first, by_channel, &[])?) },
         Contender {

@@ -6,6 +6,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::import_export::{self, ExportFlags};
 use super::{CliError, Context};
 use crate::app::Core;
 use crate::domain::fault::Fault;
@@ -22,10 +23,13 @@ const FILE_BYTES_MAX: u64 = 200 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct ImportCommand {
-    /// What the file holds: touches, conversions or costs
+    /// What a file with columns of your own holds (touches, conversions or costs), or the export of a platform
+    #[arg(value_name = "KIND | FILE")]
     kind: String,
-    /// The CSV file
-    file: PathBuf,
+    /// The file with columns of your own: CSV or a workbook
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    export: ExportFlags,
     /// TOML file that says which column is which field; our own field names if not given. See examples/demo/*.toml
     #[arg(long, value_name = "FILE")]
     mapping: Option<PathBuf>,
@@ -44,11 +48,14 @@ pub(super) struct ImportCommand {
 }
 
 pub(super) fn run(context: &Context, command: &ImportCommand) -> Result<(), CliError> {
+    let Some(file) = &command.file else {
+        return import_export::run(context, Path::new(&command.kind), &command.export);
+    };
     let core = context.open()?;
     let mapping = command.mapping(&context.config.intake.person_namespace, context)?;
-    let bytes = read_bounded(&command.file)?;
+    let bytes = read_bounded(file)?;
     let sheet = Sheet::read(&bytes)?;
-    let label = command.file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let label = file_name(file);
     let import = Import {
         sheet: &sheet,
         mapping: &mapping,
@@ -100,14 +107,19 @@ impl ImportCommand {
 
     fn bad_rows_file(&self) -> PathBuf {
         self.bad_rows.clone().unwrap_or_else(|| {
-            let mut name = self.file.clone().into_os_string();
+            let mut name = self.file.clone().unwrap_or_default().into_os_string();
             name.push(".bad.csv");
             name.into()
         })
     }
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, CliError> {
+/// The name that a file's batch is listed by.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, CliError> {
     let cannot = |e: std::io::Error| CliError::Message(format!("cannot read {}: {e}", path.display()));
     let size = std::fs::metadata(path).map_err(cannot)?.len();
     if size > FILE_BYTES_MAX {

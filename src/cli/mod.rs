@@ -8,10 +8,12 @@ mod demo;
 mod doctor;
 mod endpoint;
 mod import;
+mod import_export;
 mod inbox;
 mod key;
 mod link;
 mod matching;
+mod platform;
 mod rates;
 mod reclassify;
 mod report;
@@ -93,8 +95,11 @@ enum Command {
     /// The inbox: what came in, what became of it, and reading it again
     #[command(subcommand)]
     Inbox(inbox::Inbox),
-    /// Import history from CSV files
+    /// Import what platforms export, or files with columns of your own
     Import(import::ImportCommand),
+    /// Accounts and campaigns of ad platforms, and which channels and campaigns of yours they are
+    #[command(subcommand)]
+    Platform(platform::Platform),
     /// Costs: what was spent
     #[command(subcommand)]
     Cost(cost::Cost),
@@ -228,6 +233,7 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Endpoint(command) => endpoint::run(&context, command),
         Command::Inbox(command) => inbox::run(&context, command),
         Command::Import(command) => import::run(&context, &command),
+        Command::Platform(command) => platform::run(&context, command),
         Command::Cost(command) => cost::run(&context, command),
         Command::Rates(command) => rates::run(&context, command),
         Command::Batch(command) => batch::run(&context, command),

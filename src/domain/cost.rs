@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::allocation::Allocation;
 use super::attribution::credit::allocate;
 use super::fault::Fault;
-use super::ids::{CampaignId, ChannelId, CostEntryId, LinkId, PostId};
+use super::ids::{CampaignId, ChannelId, CostEntryId, LinkId, PlatformCampaignId, PostId};
 use super::labour::Labour;
 use super::money::Money;
 use super::named_enum::named_enum;
@@ -85,6 +85,8 @@ pub struct CostEntry {
     pub id: CostEntryId,
     /// What was spent.
     pub cost: CostDraft,
+    /// The campaign that its platform names; channel and campaign of `cost` are then what that is mapped to.
+    pub platform: Option<PlatformCampaignId>,
 }
 
 impl CostDraft {

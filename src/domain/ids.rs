@@ -229,6 +229,12 @@ table_id!(
     /// A tracked link.
     LinkId, "lnk_");
 table_id!(
+    /// An account of an ad platform or a social network.
+    PlatformAccountId, "pac_");
+table_id!(
+    /// A campaign as its platform knows it.
+    PlatformCampaignId, "pcm_");
+table_id!(
     /// A configured receiver of webhooks.
     EndpointId, "end_");
 table_id!(

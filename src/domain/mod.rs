@@ -24,6 +24,7 @@ pub mod matching;
 pub mod money;
 pub(crate) mod named_enum;
 pub mod person;
+pub mod platform;
 pub mod schedule;
 pub mod slug;
 pub mod stage;

@@ -132,6 +132,7 @@ pub fn entries_in(revisions: &[ScheduleRevision], range: DayRange) -> Vec<CostEn
                 note: Some(own.name.clone()),
                 labour: None,
             },
+            platform: None,
         });
     }
     entries

@@ -15,3 +15,4 @@ pub mod state;
 pub mod test_delivery;
 pub mod track;
 mod ui;
+mod upload;

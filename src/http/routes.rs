@@ -34,7 +34,7 @@ pub fn configure(service: &mut ServiceConfig) {
 
 fn api_v1(service: &mut ServiceConfig) {
     use api::{
-        conversions, costs, endpoint_setup, endpoints, inbox, labels, links, matching, people, rates, reports,
+        conversions, costs, endpoint_setup, endpoints, imports, inbox, labels, links, matching, people, rates, reports,
         schedules,
     };
     service
@@ -75,6 +75,15 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/rates/import", web::post().to(rates::import_rates))
         .route("/batches", web::get().to(costs::list_batches))
         .route("/batches/{id}", web::delete().to(costs::undo_batch))
+        .route("/imports", web::post().to(imports::post_import))
+        .route("/imports/presets", web::get().to(imports::list_presets))
+        .route("/imports/presets", web::post().to(imports::save_preset))
+        .route("/imports/presets/{name}", web::delete().to(imports::remove_preset))
+        .route("/platforms", web::get().to(imports::list_platforms))
+        .route("/platforms/accounts/{id}", web::put().to(imports::map_account))
+        .route("/platforms/campaigns/{id}", web::put().to(imports::map_campaign))
+        .route("/metrics/posts", web::get().to(reports::post_metrics))
+        .route("/metrics/accounts", web::get().to(reports::account_metrics))
         .route("/endpoints", web::get().to(endpoints::list_endpoints))
         .route("/endpoints", web::post().to(endpoints::create_endpoint))
         .route("/presets", web::get().to(endpoint_setup::list_presets))

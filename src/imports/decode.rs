@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use csv::StringRecord;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
+use super::workbook;
 use crate::domain::fault::{Fault, shown};
 
 /// Longest cell, in bytes; nothing that is imported is longer, and an open quotation mark is.
@@ -50,15 +51,16 @@ impl<'b> Sheet<'b> {
     ///
     /// A byte-order mark decides the encoding, else UTF-8 where the bytes are valid, else windows-1252.
     /// The delimiter is whichever of `,` `;` and TAB the header has most of, or what a `sep=` line says.
+    /// Of a workbook the first sheet is read.
     pub fn read(bytes: &'b [u8]) -> Result<Self, Fault> {
-        let (text, encoding) = decode(bytes)?;
+        let (text, encoding) = if workbook::is_workbook(bytes) { first_sheet(bytes)? } else { decode(bytes)? };
         let (header_at, stated) = separator_line(&text);
         let delimiter = stated.unwrap_or_else(|| most_frequent_delimiter(&text[header_at..]));
         let mut sheet = Self { text, header_at, delimiter, columns: Vec::new(), encoding };
-        let mut header = sheet.reader();
-        let names = header.headers().map_err(|why| {
+        let names = sheet.records().next().transpose().map_err(|why| {
             file_fault("header-malformed", format!("the header cannot be read ({why}); export the file again"))
         })?;
+        let names = names.map(|record| record.cells).unwrap_or_default();
         let columns: Vec<String> = names.iter().map(|name| name.trim().to_owned()).collect();
         check_columns(&columns)?;
         sheet.columns = columns;
@@ -87,37 +89,58 @@ impl<'b> Sheet<'b> {
 
     /// The rows below the header, without those that are blank.
     pub fn rows(&self) -> Rows<'_> {
-        Rows { sheet: self, reader: self.reader(), counted: 0, line: 1 }
+        let mut records = self.records();
+        // The header.
+        let _read = records.next();
+        Rows { sheet: self, records }
     }
 
-    fn reader(&self) -> csv::Reader<&[u8]> {
-        csv::ReaderBuilder::new()
-            .delimiter(self.delimiter)
-            .flexible(true)
-            .from_reader(self.text[self.header_at..].as_bytes())
+    fn records(&self) -> Records<'_> {
+        Records::new(&self.text, self.header_at, self.delimiter)
     }
 }
 
-/// The rows of a [`Sheet`].
+/// A record of a text, of whatever length.
 #[derive(Debug)]
-pub struct Rows<'s> {
-    sheet: &'s Sheet<'s>,
-    reader: csv::Reader<&'s [u8]>,
+pub(super) struct Record<'t> {
+    /// 1-based line on which it begins.
+    pub(super) line: u64,
+    pub(super) cells: StringRecord,
+    /// As it stands.
+    pub(super) raw: &'t str,
+    /// Whether the text ends with it.
+    pub(super) is_last: bool,
+}
+
+/// The records of a text that know their line.
+#[derive(Debug)]
+pub(super) struct Records<'t> {
+    text: &'t str,
+    from: usize,
+    reader: csv::Reader<&'t [u8]>,
     /// Up to where in the text lines have been counted.
     counted: usize,
     line: u64,
 }
 
-impl Rows<'_> {
+impl<'t> Records<'t> {
+    /// The records from an offset on.
+    pub(super) fn new(text: &'t str, from: usize, delimiter: u8) -> Self {
+        let mut builder = csv::ReaderBuilder::new();
+        builder.delimiter(delimiter).flexible(true).has_headers(false);
+        let reader = builder.from_reader(text.get(from..).unwrap_or("").as_bytes());
+        Self { text, from, reader, counted: 0, line: 1 }
+    }
+
     fn offset(&self) -> usize {
-        self.sheet.header_at + usize::try_from(self.reader.position().byte()).unwrap_or(0)
+        (self.from + usize::try_from(self.reader.position().byte()).unwrap_or(0)).min(self.text.len())
     }
 
     /// The line of the first character at or behind `from` that is no line break.
     ///
     /// Counted here, as the reader's own count lags by the blank lines and the second byte of CRLF before a row.
     fn line_at(&mut self, from: usize) -> u64 {
-        let bytes = self.sheet.text.as_bytes();
+        let bytes = self.text.as_bytes();
         let blank = bytes[from..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
         let skipped = &bytes[self.counted..from + blank];
         for (at, byte) in skipped.iter().enumerate() {
@@ -127,18 +150,47 @@ impl Rows<'_> {
         self.counted = from + blank;
         self.line
     }
+}
 
-    fn checked(&self, line: u64, mut cells: StringRecord, raw: &str, is_last: bool) -> Result<Row, RowError> {
-        let columns = &self.sheet.columns;
-        let mut faults = Vec::new();
-        // The reader takes an open quotation mark to the end of the file for one long cell: rows would vanish in it.
-        if is_last && raw.trim().contains(['\n', '\r']) && raw.matches('"').count() % 2 == 1 {
-            faults.push(Fault::new(
-                "row",
-                "quote-unclosed",
-                "a quotation mark opens here and never closes; close it or double it",
-            ));
+impl<'t> Iterator for Records<'t> {
+    type Item = Result<Record<'t>, csv::Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut cells = StringRecord::new();
+        let start = self.offset();
+        match self.reader.read_record(&mut cells) {
+            Ok(false) => None,
+            Err(why) => Some(Err(why)),
+            Ok(true) => {
+                let (line, end) = (self.line_at(start), self.offset());
+                let raw = self.text.get(start..end).unwrap_or("");
+                Some(Ok(Record { line, cells, raw, is_last: end == self.text.len() }))
+            }
         }
+    }
+}
+
+/// The reader takes an open quotation mark to the end of the file for one long cell: rows would vanish in it.
+pub(super) fn quote_fault(record: &Record<'_>) -> Option<Fault> {
+    let is_open =
+        record.is_last && record.raw.trim().contains(['\n', '\r']) && record.raw.matches('"').count() % 2 == 1;
+    is_open.then(|| {
+        Fault::new("row", "quote-unclosed", "a quotation mark opens here and never closes; close it or double it")
+    })
+}
+
+/// The rows of a [`Sheet`].
+#[derive(Debug)]
+pub struct Rows<'s> {
+    sheet: &'s Sheet<'s>,
+    records: Records<'s>,
+}
+
+impl Rows<'_> {
+    fn checked(&self, record: Record<'_>) -> Result<Row, RowError> {
+        let columns = &self.sheet.columns;
+        let mut faults = Vec::from_iter(quote_fault(&record));
+        let Record { line, mut cells, .. } = record;
         let long = |cell: &&str| cell.len() > CELL_MAX;
         faults.extend(cells.iter().enumerate().filter(|(_, cell)| long(cell)).map(|(at, cell)| {
             let column = columns.get(at).map_or("row", String::as_str);
@@ -168,28 +220,18 @@ impl Iterator for Rows<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let mut cells = StringRecord::new();
-            // The header is read with the first row; only behind it does a position mean the next row.
-            let more = self.reader.headers().map(|_| ()).and_then(|()| {
-                let start = self.sheet.header_at + usize::try_from(self.reader.position().byte()).unwrap_or(0);
-                Ok((start, self.reader.read_record(&mut cells)?))
-            });
-            let start = match more {
-                Ok((_, false)) => return None,
-                Ok((start, true)) => start,
+            match self.records.next()? {
                 // Text in memory gives no such error; should it ever, the row is told and not swallowed.
                 Err(why) => {
                     return Some(Err(RowError {
-                        line: self.line,
+                        line: self.records.line,
                         faults: vec![file_fault("row-malformed", format!("{why}; mend the row"))],
                     }));
                 }
-            };
-            let line = self.line_at(start);
-            if cells.iter().any(|cell| !cell.trim().is_empty()) {
-                let end = self.offset().min(self.sheet.text.len());
-                let raw = self.sheet.text.get(start..end).unwrap_or("");
-                return Some(self.checked(line, cells, raw, end == self.sheet.text.len()));
+                Ok(record) if record.cells.iter().any(|cell| !cell.trim().is_empty()) => {
+                    return Some(self.checked(record));
+                }
+                Ok(_) => {}
             }
         }
     }
@@ -199,13 +241,24 @@ fn file_fault(code: &str, why: impl Into<String>) -> Fault {
     Fault::new("file", code, why)
 }
 
-fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, &'static str), Fault> {
-    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\xd0\xcf\x11\xe0") {
-        return Err(file_fault(
-            "file-is-workbook",
-            "the file is a spreadsheet or an archive; save the sheet as CSV UTF-8",
-        ));
+/// The first sheet of a workbook as the CSV that it would be saved as; its rows are the lines.
+fn first_sheet(bytes: &[u8]) -> Result<(Cow<'_, str>, &'static str), Fault> {
+    let sheet = workbook::sheets(bytes)?.into_iter().next();
+    let rows = sheet.map(|s| s.rows).unwrap_or_default();
+    let width = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+    let failed = |why: csv::Error| file_fault("workbook-malformed", format!("{why}; save the sheet as CSV UTF-8"));
+    for row in &rows {
+        let cells = row.iter().map(|cell| cell.replace(['\r', '\n'], " "));
+        let blank = std::iter::repeat_n(String::new(), width - row.len());
+        writer.write_record(cells.chain(blank)).map_err(failed)?;
     }
+    let text = writer.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    Ok((Cow::Owned(text), "workbook"))
+}
+
+/// The text of a file, and the encoding that was found.
+pub(super) fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, &'static str), Fault> {
     let (encoding, mark) = Encoding::for_bom(bytes)
         .unwrap_or_else(|| (if std::str::from_utf8(bytes).is_ok() { UTF_8 } else { WINDOWS_1252 }, 0));
     let (text, malformed) = encoding.decode_without_bom_handling(&bytes[mark..]);
@@ -229,7 +282,7 @@ fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, &'static str), Fault> {
 }
 
 /// Where the header begins, and the delimiter that a first line `sep=;` states.
-fn separator_line(text: &str) -> (usize, Option<u8>) {
+pub(super) fn separator_line(text: &str) -> (usize, Option<u8>) {
     let Some(rest) = text.strip_prefix("sep=").or_else(|| text.strip_prefix("SEP=")) else { return (0, None) };
     let end = rest.find(['\r', '\n']).unwrap_or(rest.len());
     match rest.as_bytes()[..end] {
@@ -382,7 +435,7 @@ mod tests {
     #[test]
     fn what_is_no_csv_is_refused_by_name() {
         for (bytes, code) in [
-            (&b"PK\x03\x04rest"[..], "file-is-workbook"),
+            (&b"PK\x03\x04rest"[..], "workbook-malformed"),
             (b"a,b\n\0\0\0,1\n", "file-is-binary"),
             (b"a\0,\0b\0\n\0", "file-is-binary"),
             (b"\x89PNG\r\n\x1a\n\0\0\0", "file-is-binary"),

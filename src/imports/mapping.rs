@@ -17,7 +17,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::decode::Sheet;
 use super::template::{template_columns, template_parts};
@@ -87,7 +87,7 @@ impl ImportKind {
 }
 
 /// Which character separates decimals; the other one and spaces may then group thousands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DecimalMark {
     /// `1,234.50`.
     #[serde(rename = ".")]

@@ -1,4 +1,7 @@
-//! Ring 2, pure: CSV files that people bring, read into the domain's types.
+//! Ring 2, pure: files that people bring, read into the domain's types.
+//!
+//! What platforms export is recognised by its column names: [`platform::read`] finds the [`preset`] and answers spend
+//! and counts with all that a preview shows. What users keep in a form of their own is mapped by them:
 //!
 //! A file is decoded into a [`Sheet`](decode::Sheet); an
 //! [`ImportMapping`](mapping::ImportMapping), written by the user in TOML or
@@ -26,12 +29,24 @@
 mod bind;
 pub mod conversions;
 pub mod costs;
+pub mod counts;
+pub mod dates;
 pub mod decode;
 pub mod ecb;
+pub mod grid;
 pub mod mapping;
+pub mod numbers;
+pub mod platform;
+pub mod preset;
+pub mod recognise;
+pub mod spend;
+pub mod table;
 mod template;
 pub mod touches;
 mod values;
+pub mod workbook;
 
+#[cfg(test)]
+mod export_tests;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use super::bind::Cell;
 use super::decode::Row;
 use super::mapping::{DecimalMark, ImportMapping};
+use super::numbers::ungrouped;
 use crate::domain::fault::{Fault, shown};
 use crate::domain::money::{Currency, Money};
 use crate::domain::person::is_placeholder;
@@ -88,12 +89,13 @@ pub(super) fn currency(cell: Option<&Cell>, row: &Row, mapping: &ImportMapping) 
 
 /// A decimal amount in the plain form that [`Money::parse`] reads.
 pub(super) fn plain_decimal(cell: &Cell, text: &str, mark: Option<DecimalMark>) -> Result<String, Fault> {
-    let (point, group) = match mark {
-        None => return Ok(text.to_owned()),
-        Some(DecimalMark::Point) => ('.', ','),
-        Some(DecimalMark::Comma) => (',', '.'),
+    let Some(mark) = mark else { return Ok(text.to_owned()) };
+    let point = if mark == DecimalMark::Point { '.' } else { ',' };
+    let (sign, digits) = match text.strip_prefix(['-', '\u{2212}']) {
+        Some(rest) => ("-", rest),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
     };
-    let fault = || {
+    ungrouped(digits, mark).map(|plain| format!("{sign}{plain}")).ok_or_else(|| {
         discreet(
             text,
             Fault::new(
@@ -105,21 +107,7 @@ pub(super) fn plain_decimal(cell: &Cell, text: &str, mark: Option<DecimalMark>) 
                 ),
             ),
         )
-    };
-    let (sign, digits) = match text.strip_prefix(['-', '\u{2212}']) {
-        Some(rest) => ("-", rest),
-        None => ("", text.strip_prefix('+').unwrap_or(text)),
-    };
-    let (whole, decimals) = digits.split_once(point).map_or((digits, None), |(whole, d)| (whole, Some(d)));
-    let is_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    let separator = whole.chars().find(|c| *c == group || matches!(c, ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}'));
-    let groups: Vec<&str> = separator.map_or_else(|| vec![whole], |s| whole.split(s).collect());
-    // Thousands are groups of three: anything else is a decimal mark misread, and a hundred times the money.
-    let grouped = groups.len() == 1 || (groups[0].len() <= 3 && groups[1..].iter().all(|g| g.len() == 3));
-    if !grouped || !groups.iter().all(|g| is_digits(g)) || !decimals.is_none_or(is_digits) {
-        return Err(fault());
-    }
-    Ok(decimals.map_or_else(|| format!("{sign}{}", groups.concat()), |d| format!("{sign}{}.{d}", groups.concat())))
+    })
 }
 
 /// An amount in minor units.

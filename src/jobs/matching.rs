@@ -4,9 +4,11 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::{MatchId, PersonId};
 use crate::domain::matching::{Basis, Target, Unmatched, contradiction};
 use crate::domain::person::{IdentityFact, JoinKey, People};
+use crate::domain::time::{DAY_MS, UtcMillis};
 use crate::reports;
 use crate::store::identity::{self, Recording};
 use crate::store::labels::Author;
+use crate::store::touches::Wanted;
 use crate::store::{Conn, Moments, StoreError, ledger, matches, stage_events, touches};
 
 /// A match that somebody wants.
@@ -98,7 +100,9 @@ fn require_sound(conn: &mut Conn, fact: &IdentityFact) -> Result<(), StoreError>
             require_free(&people, *person, people.click_owner(*click), "the click")
         }
         IdentityFact::Join { person, key: JoinKey::Visitor(visitor) } => {
-            if touches::by_visitors(conn, &[*visitor], &horizon)?.is_empty() {
+            // A touch may lie a little ahead of the last fact.
+            let wanted = Wanted { visitor: *visitor, from: UtcMillis(0), to: horizon.touches.plus_ms(DAY_MS) };
+            if touches::by_visitors(conn, &[wanted], None, &horizon)?.is_empty() {
                 let why = format!("no touch of the browser {visitor} is known; copy its id whole");
                 return Err(refused("to", "touch-unknown", why));
             }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::sheet::Document;
-use super::{Parameters, ReportError, cohorts, evidence, paths, restatement, self_reported, stages};
+use super::{Parameters, ReportError, cohorts, evidence, network_metrics, paths, restatement, self_reported, stages};
 use crate::domain::fault::{Fault, shown};
 use crate::store::Conn;
 
@@ -38,8 +38,16 @@ pub struct More {
 }
 
 /// Every report but cost per lead, in the order of the pages.
-pub static REPORTS: &[&Kind] =
-    &[&stages::KIND, &paths::KIND, &cohorts::KIND, &evidence::KIND, &restatement::KIND, &self_reported::KIND];
+pub static REPORTS: &[&Kind] = &[
+    &stages::KIND,
+    &paths::KIND,
+    &cohorts::KIND,
+    &evidence::KIND,
+    &restatement::KIND,
+    &self_reported::KIND,
+    &network_metrics::POSTS,
+    &network_metrics::ACCOUNTS,
+];
 
 impl Kind {
     /// The report of a wire name.

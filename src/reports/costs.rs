@@ -54,6 +54,8 @@ pub enum CostRule {
     NoClicks,
     /// The cost names nothing.
     Shared,
+    /// Its platform's campaign is mapped to no channel yet.
+    Unmapped,
 }
 
 /// A part of one day's cost.
@@ -113,7 +115,7 @@ pub(super) fn walk(
                 }
             };
             let of = CostDay { day, own_minor, minor: quote.convert(own_minor)?, quote };
-            let parts = shared_parts(&entry.cost, &of, parameters.zone.day_start(day), places, (clicks, &sharing));
+            let parts = shared_parts(entry, &of, parameters.zone.day_start(day), places, (clicks, &sharing));
             if parts.iter().map(|p| p.minor).sum::<i64>() != of.minor {
                 return Err(ReportError::DoesNotAddUp(format!("{} of {day} is not split whole", entry.id)));
             }
@@ -127,14 +129,18 @@ pub(super) fn walk(
 
 /// The day's amounts of one cost by place: by channel first, where a rule shares it, and then by what is finer.
 fn shared_parts(
-    cost: &CostDraft,
+    entry: &CostEntry,
     of: &CostDay,
     day_start: UtcMillis,
     places: &mut Places<'_>,
     (clicks, sharing): (&Clicks, &Sharing),
 ) -> Vec<CostPart> {
+    let cost = &entry.cost;
     let named = Named::of(cost, day_start, places.labels());
     let origin = Origin::of_cost(cost);
+    if named.channel.is_none() && entry.platform.is_some() {
+        return unmapped(origin, &named, day_start, of.minor, places);
+    }
     if named.channel.is_some() || cost.allocation.is_keep() {
         return parts_of(origin, &named, (of.day, day_start), of.minor, places, clicks);
     }
@@ -146,6 +152,17 @@ fn shared_parts(
         parts.extend(own.into_iter().map(|part| CostPart { shared, ..part }));
     }
     parts
+}
+
+/// Spend of a platform's campaign that nobody has mapped to a channel: not shared, as it was spent on one.
+fn unmapped(origin: Origin, named: &Named, day_start: UtcMillis, minor: i64, places: &mut Places<'_>) -> Vec<CostPart> {
+    let spot = Spot { origin, post: named.post, country: None, device: None };
+    let part = |d: &Dimension| match named.says(*d) {
+        true => places.labels().part_of(&spot, *d, day_start),
+        false => Part::Without(d.without()),
+    };
+    let parts = places.dimensions().iter().map(part).collect();
+    vec![CostPart { place: places.numbered(parts), minor, rule: CostRule::Unmapped, shared: Shared::Not }]
 }
 
 /// The day's amounts of one cost by place; they sum to `minor`.

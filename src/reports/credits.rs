@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::ReportError;
 use super::exchange::Exchange;
-use super::facts::{Eligibility, Facts, Journeys, Owner};
+use super::facts::{Eligibility, Facts, Journeys, Owner, for_each_chunk};
 use super::labels::{Origin, Spot};
 use super::parameters::{Parameters, ReportClock};
 use super::places::{PlaceId, Places};
@@ -22,9 +22,6 @@ use crate::domain::stage::{Stage, StageEvent};
 use crate::domain::time::UtcMillis;
 use crate::store::Conn;
 use crate::store::touches::Touch;
-
-/// People whose touches are in memory at a time.
-const OWNERS_AT_A_TIME: usize = 5_000;
 
 named_enum!(
     /// What a stage event counts as.
@@ -102,6 +99,11 @@ pub(super) trait Sink {
         places: &mut Places<'_>,
         credit: &Credit<'_>,
     ) -> Result<(), ReportError>;
+
+    /// Whether it looks at touches that are not credited, too: those are read for it alone.
+    fn needs_excluded(&self) -> bool {
+        false
+    }
 }
 
 /// Walks through everybody whose events may count, chunk by chunk.
@@ -114,30 +116,14 @@ pub(super) fn walk(
 ) -> Result<(), ReportError> {
     let mut owners = facts.owners();
     owners.retain(|owner| owner.events.iter().any(|e| may_count(parameters, e)));
-    let eligibility = Eligibility::of(parameters);
+    let usual = Eligibility::of(parameters);
+    let eligibility = if sink.needs_excluded() { usual.with_excluded() } else { usual };
     let exchange = Exchange::of_events(conn, &facts.moments, parameters, &facts.events)?;
-    for chunk in owners.chunks(OWNERS_AT_A_TIME) {
-        let journeys = Journeys::load(conn, facts, chunk, &eligibility)?;
-        let mut walk = Walk {
-            facts,
-            journeys: &journeys,
-            places,
-            parameters,
-            exchange: &exchange,
-            sink,
-            place_of: HashMap::new(),
-            parts: Vec::new(),
-            amounts: Vec::new(),
-        };
-        for owner in chunk {
-            for (number, choice) in parameters.models.iter().enumerate() {
-                if matches!(choice.model().method, Method::Parts(_) | Method::Participation | Method::SelfReported) {
-                    walk.owner(owner, number, choice)?;
-                }
-            }
-        }
-    }
-    Ok(())
+    for_each_chunk(conn, facts, &owners, &eligibility, |chunk, journeys| {
+        let place_of = vec![None; journeys.len()];
+        let (parts, amounts) = (Vec::new(), Vec::new());
+        Walk { facts, journeys, places, parameters, exchange: &exchange, sink, place_of, parts, amounts }.owners(chunk)
+    })
 }
 
 /// Whether an event's credit may fall into the range; where only its touch says so, whether it may have one there.
@@ -159,12 +145,24 @@ struct Walk<'w, 'p> {
     parameters: &'w Parameters,
     exchange: &'w Exchange,
     sink: &'w mut dyn Sink,
-    place_of: HashMap<TouchId, (PlaceId, UtcMillis)>,
+    /// By the number of the touch, once it is asked for.
+    place_of: Vec<Option<(PlaceId, UtcMillis)>>,
     parts: Vec<u128>,
     amounts: Vec<i64>,
 }
 
 impl Walk<'_, '_> {
+    fn owners(&mut self, owners: &[Owner<'_>]) -> Result<(), ReportError> {
+        for owner in owners {
+            for (number, choice) in self.parameters.models.iter().enumerate() {
+                if matches!(choice.model().method, Method::Parts(_) | Method::Participation | Method::SelfReported) {
+                    self.owner(owner, number, choice)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn owner(&mut self, owner: &Owner<'_>, model: usize, choice: &Choice) -> Result<(), ReportError> {
         self.leads(owner, model, choice)?;
         for (stage, measure) in [(Stage::Mql, Measure::Mqls), (Stage::Sql, Measure::Sqls)] {
@@ -238,6 +236,9 @@ impl Walk<'_, '_> {
     }
 
     fn purchases(&mut self, owner: &Owner<'_>, model: usize, choice: &Choice) -> Result<(), ReportError> {
+        if !owner.events.iter().any(|e| e.stage.is_purchase() || e.stage == Stage::Refund) {
+            return Ok(());
+        }
         let look_back = |stage: Stage| self.parameters.look_back.days(stage);
         let (purchases, refunds) = divide(&owner.events, self.journeys, choice, look_back);
         let mut after = None;
@@ -381,14 +382,18 @@ impl Walk<'_, '_> {
     }
 
     fn place(&mut self, id: TouchId, event: &StageEvent) -> (PlaceId, UtcMillis) {
-        if let Some(known) = self.place_of.get(&id) {
+        let number = self.journeys.number_of(id);
+        let known = number.and_then(|n| self.place_of.get_mut(n));
+        if let Some(Some(known)) = &known {
             return *known;
         }
         let found = match self.journeys.touch(id) {
             Some(touch) => (self.places.of(&spot_of(touch), touch.occurred_at), touch.occurred_at),
             None => (self.places.nowhere(&super::dimension::Part::Unattributed), event.occurred_at),
         };
-        self.place_of.insert(id, found);
+        if let Some(known) = known {
+            *known = Some(found);
+        }
         found
     }
 

@@ -1,7 +1,7 @@
 //! One person's journey: touches and stage events in order, for a page or an API call.
 
 use super::ReportError;
-use super::facts::{Eligibility, Facts, Journeys, Owner, Who};
+use super::facts::{Eligibility, Facts, Journeys, Owner, Read, Who};
 use super::labels::Origin;
 use crate::domain::attribution::purchases::Book;
 use crate::domain::ids::{PersonId, StageEventId, TouchId};
@@ -76,8 +76,9 @@ pub fn latest(conn: &mut Conn, limit: usize) -> Result<Vec<PersonJourney>, Repor
 }
 
 /// The journeys of persons.
-fn journeys(conn: &mut Conn, facts: &Facts, owners: &[Owner<'_>]) -> Result<Vec<PersonJourney>, StoreError> {
-    let touches = Journeys::load(conn, facts, owners, &Eligibility::usual())?;
+fn journeys<'a>(conn: &mut Conn, facts: &'a Facts, owners: &[Owner<'a>]) -> Result<Vec<PersonJourney>, StoreError> {
+    let eligibility = Eligibility::usual();
+    let touches = Read::of_owners(conn, facts, owners, &eligibility)?.into_journeys(&eligibility);
     Ok(owners.iter().filter_map(|owner| journey(facts, &touches, owner)).collect())
 }
 

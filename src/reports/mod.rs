@@ -18,6 +18,7 @@ mod exchange;
 mod facts;
 pub mod journey;
 mod labels;
+mod network_metrics;
 pub mod parameters;
 pub mod paths;
 mod places;

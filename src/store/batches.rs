@@ -6,7 +6,7 @@ use super::labels::Author;
 use super::schema::{
     batches, cost_entries, cost_schedules, fx_rates, hourly_rates, identity_facts, stage_events, touches,
 };
-use super::{Conn, StoreError, bytes, costs, ledger, rates, rollups, schedules, stored, uuid};
+use super::{Conn, StoreError, bytes, costs, ledger, metrics, rates, rollups, schedules, stored, uuid};
 use crate::domain::fault::Fault;
 use crate::domain::ids::BatchId;
 use crate::domain::named_enum::named_enum;
@@ -21,6 +21,8 @@ named_enum!(
         Conversions = "conversions",
         /// Cost entries.
         Costs = "costs",
+        /// Counts of posts and accounts.
+        Metrics = "metrics",
         /// Exchange rates.
         Rates = "rates",
     }
@@ -102,9 +104,11 @@ pub fn undo(conn: &mut Conn, id: BatchId, author: &Author) -> Result<Batch, Stor
     let later = match batch.kind {
         BatchKind::Costs => {
             schedules::require_last(conn, id)?;
-            costs::rests_on(conn, &batch)?
+            let spent = costs::rests_on(conn, &batch)?;
+            if spent.is_some() { spent } else { metrics::rests_on(conn, id, batch.recorded_at)? }
         }
         BatchKind::Rates => rates::rests_on(conn, &batch)?,
+        BatchKind::Metrics => metrics::rests_on(conn, id, batch.recorded_at)?,
         BatchKind::Touches | BatchKind::Conversions => None,
     };
     if let Some(later) = later {
@@ -138,7 +142,10 @@ pub fn undo(conn: &mut Conn, id: BatchId, author: &Author) -> Result<Batch, Stor
             void!(cost_schedules);
             void!(hourly_rates);
             costs::restore_replaced(conn, &batch, at)?;
+            // A file of spend tells clicks and impressions, too.
+            metrics::undo(conn, id, batch.recorded_at, at)?;
         }
+        BatchKind::Metrics => metrics::undo(conn, id, batch.recorded_at, at)?,
         BatchKind::Rates => {
             void!(fx_rates);
             rates::restore_corrected(conn, &batch, at)?;

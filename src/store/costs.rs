@@ -1,19 +1,22 @@
 //! Cost entries: replaced by re-import, undone by batch, never edited.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
 
 use super::batches::{Batch, BatchKind};
 use super::labels::Author;
+use super::platforms::Mappings;
 use super::schema::cost_entries;
 use super::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, batches, bytes, fact_id, ledger, schedules, stored, uuid};
 use crate::domain::allocation::Allocation;
 use crate::domain::cost::{CostDraft, CostEntry, CostKind};
 use crate::domain::fault::Fault;
-use crate::domain::ids::{BatchId, CampaignId, ChannelId, CostEntryId, LinkId, PostId};
+use crate::domain::ids::{BatchId, CampaignId, ChannelId, CostEntryId, LinkId, PlatformCampaignId, PostId};
 use crate::domain::labour::{Hours, Labour};
 use crate::domain::money::Money;
 use crate::domain::stage::Source;
-use crate::domain::time::{DayRange, UtcMillis};
+use crate::domain::time::{Day, DayRange, UtcMillis};
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = cost_entries, treat_none_as_default_value = false)]
@@ -33,6 +36,7 @@ struct Row {
     currency: String,
     source: String,
     document: Option<String>,
+    platform_campaign_id: Option<i64>,
     allocation: Option<String>,
     note: Option<String>,
     worker: Option<String>,
@@ -74,6 +78,7 @@ impl Row {
                     _ => None,
                 },
             },
+            platform: self.platform_campaign_id.map(PlatformCampaignId),
         })
     }
 
@@ -94,6 +99,7 @@ impl Row {
             currency: cost.amount.currency.code().into(),
             source: cost.source.as_str().into(),
             document: cost.document.clone(),
+            platform_campaign_id: None,
             allocation: stored_allocation(&cost.allocation),
             note: cost.note.clone(),
             worker: cost.labour.as_ref().map(|l| l.worker.clone()),
@@ -141,19 +147,7 @@ pub fn replace(conn: &mut Conn, costs: &[CostDraft], label: &str, author: &Autho
             let id = row.id.clone();
             let entry = row.into_entry()?;
             if entry.cost.days.from < from || entry.cost.days.to > to {
-                return Err(StoreError::refused(Fault::new(
-                    "days",
-                    "cost-reaches-outside",
-                    format!(
-                        "the import covers {from} to {to}, but entry {} of source `{}` covers {} to {} ({}); \
-                     import whole ranges, or undo that entry's batch first",
-                        entry.id,
-                        source.as_str(),
-                        entry.cost.days.from,
-                        entry.cost.days.to,
-                        entry.cost.amount
-                    ),
-                )));
+                return Err(StoreError::refused(reaches_outside(&entry, DayRange { from, to })));
             }
             replaced_ids.push(id);
             standing.push(entry.cost);
@@ -183,13 +177,16 @@ pub(super) fn rests_on(conn: &mut Conn, batch: &Batch) -> Result<Option<UtcMilli
         return Ok(voided.map(UtcMillis));
     }
     for row in replaced_at(conn, batch.recorded_at)? {
-        let later: Option<i64> = on!(conn, c => t::table
+        let later: Vec<(i64, Option<i64>)> = on!(conn, c => t::table
             .filter(t::source.eq(&row.source)).filter(t::kind.eq(&row.kind)).filter(t::voided_at.is_null())
             .filter(t::day_from.le(&row.day_to)).filter(t::day_to.ge(&row.day_from))
             .filter(t::recorded_at.gt(batch.recorded_at.0)).filter(t::batch_id.ne(&key))
-            .select(t::recorded_at).first(c).optional())?;
-        if later.is_some() {
-            return Ok(later.map(UtcMillis));
+            .select((t::recorded_at, t::platform_campaign_id)).load(c))?;
+        // Spend of another campaign of the platform does not stand in its place.
+        let own = row.platform_campaign_id;
+        let meets = |other: &Option<i64>| own.is_none() || other.is_none() || *other == own;
+        if let Some((at, _)) = later.iter().find(|(_, campaign)| meets(campaign)) {
+            return Ok(Some(UtcMillis(*at)));
         }
     }
     Ok(None)
@@ -223,10 +220,26 @@ pub fn visible(conn: &mut Conn, range: DayRange, moments: &Moments) -> Result<Ve
         .filter(t::day_from.le(&to)).filter(t::day_to.ge(&from)).filter(t::recorded_at.le(moments.costs.0))
         .filter(t::voided_at.is_null().or(t::voided_at.gt(moments.costs.0)))
         .select(Row::as_select()).load(c))?;
-    let mut entries = rows.into_iter().map(Row::into_entry).collect::<Result<Vec<_>, _>>()?;
+    let mut entries = mapped(conn, rows, moments)?;
     entries.extend(schedules::entries(conn, range, moments)?);
     entries.sort_by_key(|e| (e.cost.days.from, e.id));
     Ok(entries)
+}
+
+/// The entries of rows, those of platforms with the channel and the campaign that they are mapped to.
+fn mapped(conn: &mut Conn, rows: Vec<Row>, moments: &Moments) -> Result<Vec<CostEntry>, StoreError> {
+    let is_platforms = rows.iter().any(|r| r.platform_campaign_id.is_some());
+    let mappings = if is_platforms { Mappings::load(conn, moments)? } else { Mappings::default() };
+    let entry = |row: Row| {
+        let mut entry = row.into_entry()?;
+        if let Some(campaign) = entry.platform {
+            let mapping = mappings.on(campaign, entry.cost.days.from);
+            entry.cost.channel = mapping.channel;
+            entry.cost.campaign = mapping.campaign;
+        }
+        Ok(entry)
+    };
+    rows.into_iter().map(entry).collect()
 }
 
 /// The newest standing entries.
@@ -234,7 +247,7 @@ pub fn list(conn: &mut Conn, limit: i64) -> Result<Vec<CostEntry>, StoreError> {
     use cost_entries as t;
     let rows: Vec<Row> = on!(conn, c => t::table.filter(t::voided_at.is_null())
         .order((t::day_from.desc(), t::id.desc())).limit(limit).select(Row::as_select()).load(c))?;
-    rows.into_iter().map(Row::into_entry).collect()
+    mapped(conn, rows, &Moments::all(UtcMillis(i64::MAX)))
 }
 
 fn overlapping(conn: &mut Conn, source: &Source, kind: CostKind, days: DayRange) -> Result<Vec<Row>, StoreError> {
@@ -295,6 +308,104 @@ fn insert(
     let rows: Vec<Row> = costs.iter().map(|c| Row::of(c, fact_id(at), batch, at)).collect();
     write(conn, &rows)?;
     Ok(batch)
+}
+
+/// Spend as a platform told it; channel and campaign follow from the platform's mappings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformCost {
+    /// The platform's campaign.
+    pub campaign: PlatformCampaignId,
+    /// Days, amount and source.
+    pub cost: CostDraft,
+}
+
+/// What a file of an account replaces.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Every entry of the account between the file's first and last day: what the file lacks was not spent.
+    #[default]
+    Account,
+    /// Entries of the campaigns in the file only: it is an extract.
+    Campaigns,
+}
+
+/// What stands in the place of a file's spend.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// Entries that the file replaces.
+    pub replaced: Vec<CostEntry>,
+    /// Those of them for whose campaign and days the file has nothing.
+    pub vanishing: Vec<CostEntry>,
+}
+
+/// A campaign, if it is known already, and the days it spends on in a file.
+pub type Spend = (Option<PlatformCampaignId>, DayRange);
+
+/// What of a source's ad spend a file would replace; an entry that reaches outside its days is refused by name.
+pub fn standing(conn: &mut Conn, source: &Source, file: &[Spend], scope: Scope) -> Result<Standing, StoreError> {
+    let (from, to) = (file.iter().map(|(_, d)| d.from).min(), file.iter().map(|(_, d)| d.to).max());
+    let (Some(from), Some(to)) = (from, to) else { return Ok(Standing::default()) };
+    let told: HashSet<(Option<PlatformCampaignId>, Day, Day)> = file.iter().map(|(c, d)| (*c, d.from, d.to)).collect();
+    let campaigns: HashSet<Option<PlatformCampaignId>> = file.iter().map(|(c, _)| *c).collect();
+    let mut standing = Standing::default();
+    for row in overlapping(conn, source, CostKind::Media, DayRange { from, to })? {
+        let entry = row.into_entry()?;
+        if scope == Scope::Campaigns && !campaigns.contains(&entry.platform) {
+            continue;
+        }
+        if entry.cost.days.from < from || entry.cost.days.to > to {
+            return Err(StoreError::refused(reaches_outside(&entry, DayRange { from, to })));
+        }
+        if !told.contains(&(entry.platform, entry.cost.days.from, entry.cost.days.to)) {
+            standing.vanishing.push(entry.clone());
+        }
+        standing.replaced.push(entry);
+    }
+    Ok(standing)
+}
+
+fn reaches_outside(entry: &CostEntry, file: DayRange) -> Fault {
+    let (days, source) = (entry.cost.days, entry.cost.source.as_str());
+    Fault::new(
+        "days",
+        "cost-reaches-outside",
+        format!(
+            "the import covers {} to {}, but entry {} of source `{source}` covers {} to {} ({}); import whole ranges, \
+             or undo that entry's batch first",
+            file.from, file.to, entry.id, days.from, days.to, entry.cost.amount
+        ),
+    )
+}
+
+/// What a batch spent, by currency, whether or not it still stands.
+pub fn sums_of(conn: &mut Conn, batch: BatchId) -> Result<Vec<Money>, StoreError> {
+    use cost_entries as t;
+    let rows: Vec<(String, i64)> = on!(conn, c => t::table.filter(t::batch_id.eq(bytes(batch.0)))
+        .select((t::currency, t::amount_minor)).load(c))?;
+    let mut sums: std::collections::BTreeMap<String, i64> = std::collections::BTreeMap::new();
+    for (currency, minor) in rows {
+        let sum = sums.entry(currency).or_default();
+        *sum = sum.saturating_add(minor);
+    }
+    sums.into_iter().map(|(code, minor)| Ok(Money { minor, currency: stored(&code)? })).collect()
+}
+
+/// Voids entries and adds others as one batch, at a ledger time that the caller has taken.
+pub fn exchange(
+    conn: &mut Conn,
+    replaced: &[CostEntry],
+    costs: &[PlatformCost],
+    batch: BatchId,
+    at: UtcMillis,
+) -> Result<(), StoreError> {
+    let ids: Vec<Vec<u8>> = replaced.iter().map(|e| bytes(e.id.0)).collect();
+    for chunk in ids.chunks(ROWS_PER_STATEMENT) {
+        on!(conn, c => diesel::update(cost_entries::table.filter(cost_entries::id.eq_any(chunk)))
+            .set(cost_entries::voided_at.eq(at.0)).execute(c))?;
+    }
+    let row =
+        |c: &PlatformCost| Row { platform_campaign_id: Some(c.campaign.0), ..Row::of(&c.cost, fact_id(at), batch, at) };
+    write(conn, &costs.iter().map(row).collect::<Vec<_>>())
 }
 
 fn write(conn: &mut Conn, rows: &[Row]) -> Result<(), StoreError> {

@@ -27,11 +27,14 @@ pub mod ledger;
 pub mod link_targets;
 pub mod links;
 pub mod matches;
+pub mod metrics;
+pub mod platforms;
 pub mod rates;
 pub mod rollups;
 pub mod schedules;
 pub mod stage_events;
 pub mod touches;
+pub mod uploads;
 
 pub use conn::Conn;
 pub use db::{Db, DbOptions};

@@ -339,6 +339,7 @@ diesel::table! {
         currency -> Text,
         source -> Text,
         document -> Nullable<Text>,
+        platform_campaign_id -> Nullable<BigInt>,
         allocation -> Nullable<Text>,
         note -> Nullable<Text>,
         worker -> Nullable<Text>,
@@ -395,6 +396,113 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    platform_accounts (id) {
+        id -> BigInt,
+        platform -> Text,
+        name -> Text,
+        source -> Text,
+        currency -> Nullable<Text>,
+        zone -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    platform_campaigns (id) {
+        id -> BigInt,
+        account_id -> BigInt,
+        external_id -> Nullable<Text>,
+        name -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    platform_ads (id) {
+        id -> BigInt,
+        platform_campaign_id -> BigInt,
+        external_id -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    platform_revisions (id) {
+        id -> BigInt,
+        subject_kind -> Text,
+        subject_id -> BigInt,
+        recorded_at -> BigInt,
+        effective_from -> BigInt,
+        channel_id -> Nullable<BigInt>,
+        campaign_id -> Nullable<BigInt>,
+        recorded_by -> Text,
+    }
+}
+
+diesel::table! {
+    social_posts (id) {
+        id -> BigInt,
+        account_id -> BigInt,
+        post_key -> Text,
+        external_id -> Nullable<Text>,
+        permalink -> Nullable<Text>,
+        published_on -> Nullable<Text>,
+        title -> Text,
+        format -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    post_metrics (id) {
+        id -> Binary,
+        recorded_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        batch_id -> Binary,
+        social_post_id -> BigInt,
+        snapshot_on -> Text,
+        metric -> Text,
+        value -> BigInt,
+    }
+}
+
+diesel::table! {
+    account_metrics (id) {
+        id -> Binary,
+        recorded_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        batch_id -> Binary,
+        account_id -> BigInt,
+        platform_campaign_id -> Nullable<BigInt>,
+        day -> Text,
+        metric -> Text,
+        value -> BigInt,
+    }
+}
+
+diesel::table! {
+    import_presets (id) {
+        id -> BigInt,
+        name -> Text,
+        body -> Text,
+        created_at -> BigInt,
+        recorded_by -> Text,
+    }
+}
+
+diesel::table! {
+    import_uploads (token_hash) {
+        token_hash -> Binary,
+        name -> Text,
+        body -> Binary,
+        bytes -> BigInt,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        created_by -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     meta,
     ledger_clock,
@@ -424,5 +532,14 @@ diesel::allow_tables_to_appear_in_same_query!(
     cost_entries,
     cost_schedules,
     hourly_rates,
-    fx_rates
+    fx_rates,
+    platform_accounts,
+    platform_campaigns,
+    platform_ads,
+    platform_revisions,
+    social_posts,
+    post_metrics,
+    account_metrics,
+    import_presets,
+    import_uploads
 );

@@ -434,6 +434,35 @@ in_browser! {
         assert!(url.contains("row=linkedin-organic%2Cspring-2026&figure=leads_micro"), "{url}");
     }
 
+    /// Somebody who has never seen the product: a file, a look, a click.
+    fn an_export_is_imported_from_the_page(bench) {
+        set_up(&bench.app);
+        bench.app.channel("linkedin-paid", "linkedin", "cpc").expect(201);
+        let base = &bench.app.client.base;
+        bench.browser.on_every_page("window.refused = 0; addEventListener('securitypolicyviolation', () => refused++)");
+        bench.browser.open(&format!("{base}/app/sign-in?next=/app/import"));
+        bench.browser.type_into("input[name=email]", "admin@example.com");
+        bench.browser.type_into("input[name=password]", PASSWORD);
+        bench.browser.click("main form button");
+        bench.browser.wait_url("the page", |url| url.ends_with("/app/import"));
+        let file = format!(
+            "{}/tests/fixtures/exports/spend/linkedin_ads/campaign-performance.utf16le.csv",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        bench.browser.type_into("input[type=file]", &file);
+        bench.browser.click("main form button.primary");
+        bench.browser.wait_url("the preview", |url| url.contains("/app/import/file/"));
+        let text = |css: &str| bench.browser.eval(&format!("document.querySelector('{css}').innerText")).to_string();
+        assert!(text("main").contains("LinkedIn Campaign Manager") && text("main").contains("1,334.50 EUR"), "{}", text("main"));
+        assert_eq!(bench.browser.value("#f-channel"), "linkedin-paid", "suggested");
+        bench.browser.click("button[value=import]");
+        bench.browser.wait_url("the result", |url| url.contains("/app/import/done/"));
+        assert!(text("main").contains("1,334.50 EUR"), "{}", text("main"));
+        assert_eq!(bench.browser.eval("[refused, errors]"), json!([0, []]));
+        let report = bench.app.report("from=2026-10-01&to=2026-10-31");
+        assert_eq!(row(&report, "linkedin-paid")["cost_minor"], 133_450);
+    }
+
     fn the_script_knows_the_click_id_of_every_network(bench) {
         bench.visit("/");
         bench.landed();

@@ -30,6 +30,8 @@ mod endpoints;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod identity;

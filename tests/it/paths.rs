@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use headwater::domain::ids::{BatchId, ChannelId, TouchId, VisitorId, uuid_v7};
 use headwater::domain::time::{Clock, UtcMillis};
 use headwater::domain::touch::{TouchClass, TouchKind};
-use headwater::store::touches::{self, Client, NewTouch, Paths, Reclassified, Touch};
+use headwater::store::touches::{self, Client, NewTouch, Paths, Reclassified, Touch, Wanted};
 use headwater::store::{Conn, Moments, ledger};
 
 use crate::support::TestApp;
@@ -124,5 +124,39 @@ on_both! {
         both.sort();
         assert_eq!(seen(CONTACTS, HUMAN, &Moments::all(changed)), both);
         assert_eq!(seen(CONTACTS, HUMAN, &Moments { classes: after, ..Moments::all(changed) }), [click.id, late.id]);
+    }
+
+    fn browsers_are_read_between_two_instants_and_both_count(app) {
+        let now = app.clock.now();
+        let at = |ms: i64| now.plus_ms(ms - DAY);
+        let human = |ms: i64, visitor: u8| touch(at(ms), TouchKind::Click, TouchClass::Human, Some(visitor));
+        let (early, first, last, late) = (human(9, 1), human(10, 1), human(20, 1), human(21, 1));
+        let (other, bot) = (human(500, 2), touch(at(15), TouchKind::Click, TouchClass::Bot, Some(1)));
+        let list = [early.clone(), first.clone(), last.clone(), late.clone(), other.clone(), bot.clone(), human(15, 3)];
+        let before = store(&app, &list);
+        let wanted = |visitor: u8, from: UtcMillis, to: UtcMillis| Wanted { visitor: browser(visitor), from, to };
+        let always = (UtcMillis(i64::MIN), UtcMillis(i64::MAX));
+        let read = |wanted: &[Wanted], classes: Option<&[TouchClass]>, as_of: UtcMillis| {
+            let read = app.state().db.read_now(|conn| touches::by_visitors(conn, wanted, classes, &Moments::all(as_of)));
+            read.expect("touches").iter().map(|t| (t.visitor, t.id)).collect::<Vec<_>>()
+        };
+        let of = |visitor: u8, list: &[&NewTouch<'_>]| list.iter().map(|t| (Some(browser(visitor)), t.id)).collect::<Vec<_>>();
+        // In the order asked for, a browser without touches between.
+        let both = [wanted(2, always.0, always.1), wanted(9, always.0, always.1), wanted(1, at(10), at(20))];
+        assert_eq!(read(&both, Some(HUMAN), before), [of(2, &[&other]), of(1, &[&first, &last])].concat());
+        assert_eq!(read(&both, None, before), [of(2, &[&other]), of(1, &[&first, &bot, &last])].concat());
+        assert_eq!(read(&[wanted(1, always.0, always.1)], Some(HUMAN), before), of(1, &[&early, &first, &last, &late]));
+        assert_eq!(read(&[], Some(HUMAN), before), []);
+        assert_eq!(read(&both, Some(HUMAN), before.plus_ms(-1)), [], "recorded later");
+
+        // Once some touch has a later class, the stored one says nothing: all of them are read.
+        let to = [Reclassified { touch: bot.id, class: TouchClass::Human, rule: "later".into() }];
+        let changed = app.state().db.write_now(|conn| {
+            let at = ledger::stamp(conn, app.clock.now())?;
+            touches::reclassify(conn, &to, BatchId::new(at, [1; 10]), at)?;
+            Ok(at)
+        });
+        let changed = changed.expect("reclassified");
+        assert_eq!(read(&both[2..], Some(HUMAN), changed), of(1, &[&first, &bot, &last]));
     }
 }

@@ -18,7 +18,7 @@ use headwater::domain::time::{Clock, DayRange, UtcMillis, Zone};
 use headwater::domain::touch::{TouchClass, TouchKind};
 use headwater::reports::touch_counts::HUMAN;
 use headwater::store::rollups::{self, Apart};
-use headwater::store::touches::{self, Paths, Reclassified};
+use headwater::store::touches::{self, Paths, Reclassified, Wanted};
 use headwater::store::{Conn, Moments, StoreError, costs, identity, labels, ledger, links, rates, stage_events};
 
 use crate::support::TestApp;
@@ -58,8 +58,9 @@ const QUERIES: &[Query] = &[
     ("touches by id", |c, q| touches::by_ids(c, &q.touches, &q.moments).map(drop)),
     ("browsers of touches by id", |c, q| touches::browsers_of(c, &q.touches, &q.moments).map(drop)),
     ("touches of browsers", |c, q| {
-        let browsers: Vec<VisitorId> = q.touches.iter().map(|id| VisitorId(id.0)).collect();
-        touches::by_visitors(c, &browsers, &q.moments).map(drop)
+        let wanted = |id: &TouchId| Wanted { visitor: VisitorId(id.0), from: q.period.0, to: q.period.1 };
+        let browsers: Vec<Wanted> = q.touches.iter().map(wanted).collect();
+        touches::by_visitors(c, &browsers, Some(HUMAN), &q.moments).map(drop)
     }),
     ("touches of all browsers, a page", |c, q| {
         Paths::new(q.period, TouchKind::ALL, HUMAN, &q.moments).read(c, 1_000).map(drop)

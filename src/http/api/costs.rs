@@ -198,7 +198,7 @@ pub(crate) async fn list_batches(
 
 /// Undoes a batch: its facts are void from now on, and cost entries that it had replaced stand again.
 ///
-/// A batch of costs or exchange rates needs the scope costs:write, others conversions:write.
+/// A batch of costs, exchange rates or metrics needs the scope costs:write, others conversions:write.
 #[utoipa::path(delete, path = "/api/v1/batches/{id}", tag = "costs", params(("id" = String, Path)),
     responses((status = 200, body = BatchView), (status = 404, body = ProblemBody), (status = 422, body = ProblemBody)))]
 pub(crate) async fn undo_batch(
@@ -209,7 +209,7 @@ pub(crate) async fn undo_batch(
     let id: BatchId = path.parse()?;
     let batch = state.db.read(move |conn| batches::get(conn, id)).await?;
     caller.require(match batch.kind {
-        BatchKind::Costs | BatchKind::Rates => Scope::CostsWrite,
+        BatchKind::Costs | BatchKind::Rates | BatchKind::Metrics => Scope::CostsWrite,
         BatchKind::Touches | BatchKind::Conversions => Scope::ConversionsWrite,
     })?;
     let batch = state.db.write(move |conn| batches::undo(conn, id, &caller.author)).await?;

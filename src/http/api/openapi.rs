@@ -5,7 +5,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    conversions, costs, endpoint_setup, endpoints, inbox, labels, links, matching, people, rates, reports, schedules,
+    conversions, costs, endpoint_setup, endpoints, imports, inbox, labels, links, matching, people, rates, reports,
+    schedules,
 };
 
 /// The document.
@@ -22,6 +23,8 @@ use super::{
         people::list_people, people::get_person, people::merge, people::unmerge, people::list_shared,
         matching::list_unmatched, matching::create_match, matching::list_matches, matching::undo_match,
         costs::post_costs, costs::list_costs, costs::list_batches, costs::undo_batch,
+        imports::post_import, imports::list_presets, imports::save_preset, imports::remove_preset,
+        imports::list_platforms, imports::map_account, imports::map_campaign,
         schedules::list_schedules, schedules::create_schedule, schedules::change_schedule,
         schedules::list_hourly_rates, schedules::post_hourly_rate,
         rates::list_rates, rates::post_rates, rates::import_rates,
@@ -30,12 +33,14 @@ use super::{
         endpoint_setup::end_secrets, endpoint_setup::test_endpoint,
         inbox::list_deliveries, inbox::get_delivery, inbox::replay_delivery, inbox::replay_deliveries,
         reports::list_reports, reports::cost_per_lead, reports::sheets, reports::list_models,
+        reports::post_metrics, reports::account_metrics,
     ),
     tags(
         (name = "links", description = "Channels, campaigns, posts and tracked links. Scope links:write; reports:read may list."),
         (name = "conversions", description = "Stage events. Scope conversions:write."),
         (name = "people", description = "Journeys and identity. Scopes reports:read and conversions:write."),
         (name = "costs", description = "What was spent, and exchange rates. Scope costs:write; reports:read may list."),
+        (name = "imports", description = "Files of ad platforms and social networks. Scope costs:write."),
         (name = "endpoints", description = "Receivers of webhooks. Scope endpoints:write."),
         (name = "inbox", description = "Deliveries and what became of them. Scope endpoints:write; deliveries:read shows headers and bodies."),
         (name = "reports", description = "The figures. Scope reports:read."),

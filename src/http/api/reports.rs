@@ -133,9 +133,13 @@ pub(crate) async fn sheets(
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
     let kind = Kind::named(&name).map_err(|f| Problem::new(ProblemKind::NotFound, f.detail))?;
-    let mut given = joined(query.into_inner());
+    answer(kind, query.into_inner(), &state).await
+}
+
+async fn answer(kind: &'static Kind, query: Pairs, state: &State) -> Result<HttpResponse, Problem> {
+    let mut given = joined(query);
     let sheet = given.remove("sheet");
-    let parameters = parameters_from(&given, &kind.more_names(), &defaults(&state)).map_err(Problem::invalid)?;
+    let parameters = parameters_from(&given, &kind.more_names(), &defaults(state)).map_err(Problem::invalid)?;
     let is_csv = wants_csv(&given)?;
     let document = state.db.read(move |conn| Ok((kind.run)(conn, &parameters, &given))).await??;
     Ok(if is_csv {
@@ -143,6 +147,26 @@ pub(crate) async fn sheets(
     } else {
         json_body(&export::sheet::json(&document))
     })
+}
+
+/// Counts of posts as networks told them: the latest snapshot of each, and yours that it is. The report `post-metrics`.
+#[utoipa::path(get, path = "/api/v1/metrics/posts", tag = "reports", params(ReportQuery),
+    responses((status = 200, description = "The counts", content((Object = "application/json"), (String = "text/csv"))), (status = 422, body = ProblemBody)))]
+pub(crate) async fn post_metrics(
+    Can { input: query, .. }: Can<ReportsRead, Query<Pairs>>,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    answer(Kind::named("post-metrics")?, query.into_inner(), &state).await
+}
+
+/// Counts of accounts and of platforms' campaigns by day. The report `account-metrics`.
+#[utoipa::path(get, path = "/api/v1/metrics/accounts", tag = "reports", params(ReportQuery),
+    responses((status = 200, description = "The counts", content((Object = "application/json"), (String = "text/csv"))), (status = 422, body = ProblemBody)))]
+pub(crate) async fn account_metrics(
+    Can { input: query, .. }: Can<ReportsRead, Query<Pairs>>,
+    state: Data<State>,
+) -> Result<HttpResponse, Problem> {
+    answer(Kind::named("account-metrics")?, query.into_inner(), &state).await
 }
 
 fn wants_csv(given: &HashMap<String, String>) -> Result<bool, Fault> {

@@ -260,6 +260,7 @@ fn batch_row(b: Batch) -> BatchRow {
             batches::BatchKind::Touches => "touches",
             batches::BatchKind::Conversions => "stage events",
             batches::BatchKind::Costs => "costs",
+            batches::BatchKind::Metrics => "metrics",
             batches::BatchKind::Rates => "exchange rates",
         },
         label: b.label,

@@ -39,6 +39,12 @@ impl Fields {
         Some(self.text(name)).filter(|t| !t.is_empty())
     }
 
+    /// Puts a value in the place of what was sent.
+    pub(super) fn set(&mut self, name: &str, value: String) {
+        self.0.retain(|(n, _)| n != name);
+        self.0.push((name.to_owned(), value));
+    }
+
     /// Whether a box is ticked.
     pub(super) fn is_on(&self, name: &str) -> bool {
         !self.get(name).is_empty()

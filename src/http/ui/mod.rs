@@ -11,6 +11,8 @@ mod costs;
 mod endpoint;
 mod endpoints;
 mod forms;
+mod import;
+mod import_map;
 mod inbox;
 mod keys;
 mod labels;
@@ -20,6 +22,7 @@ mod monthly;
 mod once;
 mod page;
 mod people;
+mod platforms;
 mod rates;
 mod report;
 mod session;
@@ -45,12 +48,16 @@ use page::{PageError, PageResult};
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// Bytes of a form: a file of many campaigns asks for each what it is.
+const FORM_BYTES_MAX: usize = 512 << 10;
+
 /// Registers the pages.
 pub(super) fn configure(service: &mut ServiceConfig) {
     service.route("/", web::get().to(root)).service(
         web::scope("/app")
             .wrap(from_fn(with_headers))
             .app_data(query_config())
+            .app_data(web::FormConfig::default().limit(FORM_BYTES_MAX))
             .app_data(upload::limits(crate::http::api::rates::FILE_BYTES_MAX))
             .configure(anonymous)
             .configure(reading)
@@ -91,6 +98,11 @@ fn reading(service: &mut ServiceConfig) {
         .route("/costs/monthly", web::get().to(monthly::show))
         .route("/rates", web::get().to(rates::show))
         .route("/costs/batches/{id}", web::get().to(costs::batch))
+        .route("/import", web::get().to(import::start))
+        .route("/import/done/{batch}", web::get().to(import::done))
+        .route("/import/file/{token}", web::get().to(import::show))
+        .route("/import/file/{token}/columns", web::get().to(import_map::show))
+        .route("/platforms", web::get().to(platforms::list))
         .route("/conversions", web::get().to(conversions::list))
         .route("/unmatched", web::get().to(unmatched::list))
         .route("/inbox", web::get().to(inbox::list))
@@ -121,6 +133,10 @@ fn writing(service: &mut ServiceConfig) {
         .route("/rates", web::post().to(rates::add))
         .route("/rates/import", web::post().to(rates::import))
         .route("/costs/batches/{id}/undo", web::post().to(costs::undo))
+        .route("/import", web::post().to(import::upload))
+        .route("/import/file/{token}", web::post().to(import::act))
+        .route("/import/file/{token}/columns", web::post().to(import_map::save))
+        .route("/platforms/{id}", web::post().to(platforms::map))
         .route("/inbox/replay", web::post().to(inbox::replay_all))
         .route("/inbox/{id}/replay", web::post().to(inbox::replay))
         .route("/matches", web::post().to(unmatched::record))

@@ -82,6 +82,7 @@ impl Shell {
             ("/app/channels", "Channels", "channels"),
             ("/app/campaigns", "Campaigns", "campaigns"),
             ("/app/costs", "Costs", "costs"),
+            ("/app/import", "Import", "import"),
             ("/app/conversions", "Conversions", "conversions"),
             ("/app/inbox", "Inbox", "inbox"),
             ("/app/endpoints", "Endpoints", "endpoints"),
@@ -104,6 +105,11 @@ fn said(code: &str) -> Option<&'static str> {
         "label-archived" => "Archived: it is no longer offered for new links. Reports keep it.",
         "label-restored" => "It is in use again.",
         "cost-added" => "The cost is stored. Undo it from the list of batches.",
+        "mapping-recorded" => {
+            "The mapping is recorded. Reports from now on follow it; those of an earlier as-of time stay as they were."
+        }
+        "mapping-stands" => "It stood so already; nothing was changed.",
+        "preset-saved" => "The preset is saved. Files with these columns are recognised from now on.",
         "hours-added" => "The hours are stored as a cost. Undo them from the list of batches.",
         "hourly-rate-added" => "The hourly rate holds from its day on.",
         "monthly-added" => "The monthly cost is in every report from its first day on.",

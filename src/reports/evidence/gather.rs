@@ -181,6 +181,10 @@ impl Gatherer<'_, '_> {
 }
 
 impl Sink for Gatherer<'_, '_> {
+    fn needs_excluded(&self) -> bool {
+        true
+    }
+
     fn take(
         &mut self,
         journeys: &Journeys<'_>,

@@ -139,6 +139,7 @@ fn in_words(rule: CostRule) -> (&'static str, String) {
         CostRule::ByClicks { clicks, of } => ("by_clicks", format!("split by the day's clicks: {clicks} of {of}")),
         CostRule::NoClicks => ("no_clicks", "the day has no clicks to split it by, so it stays unallocated".into()),
         CostRule::Shared => ("shared", "the cost names nothing, so all channels share it".into()),
+        CostRule::Unmapped => ("unmapped", "its platform's campaign is mapped to no channel yet".into()),
     }
 }
 

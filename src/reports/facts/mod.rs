@@ -4,13 +4,17 @@
 //! click id and by browser of the people concerned, never scanned; and memory
 //! holds the touches of one chunk of people at a time.
 
+mod chunks;
 mod journeys;
 mod parents;
 mod people;
 mod sales;
+mod touches;
 
-pub(super) use journeys::{Eligibility, Excluded, Journeys};
+pub(super) use chunks::for_each_chunk;
+pub(super) use journeys::{Journeys, Read};
 pub use people::people;
+pub(super) use touches::{Eligibility, Excluded};
 
 use std::collections::HashMap;
 
@@ -83,7 +87,8 @@ impl Facts {
         facts.note_milestones(&owners);
         let purchases = || facts.events.iter().zip(&owners).filter(|(e, _)| e.stage.is_purchase());
         let mut sales = Sales::default();
-        sales.read(&purchases().map(|(event, _)| event).collect::<Vec<_>>());
+        let needs_names = facts.events.iter().any(|e| e.stage == Stage::Refund && e.parent.is_some());
+        sales.read(&purchases().map(|(event, _)| event).collect::<Vec<_>>(), needs_names);
         sales.owner = purchases().map(|(event, who)| (event.id, who.clone())).collect();
         facts.sales = sales;
         for (event, who) in facts.events.iter().zip(&mut owners).filter(|(e, _)| e.stage == Stage::Refund) {

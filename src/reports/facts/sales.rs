@@ -23,7 +23,8 @@ pub(super) struct Sales {
 
 impl Sales {
     /// Reads the purchases in their order: one revenue fact per (source, order, invoice or deal), the first that was told.
-    pub(super) fn read(&mut self, purchases: &[&StageEvent]) {
+    /// They need names where some refund asks by name: those are half of what reading them costs.
+    pub(super) fn read(&mut self, purchases: &[&StageEvent], needs_names: bool) {
         let mut told: HashMap<(&Source, &Subject), StageEventId> = HashMap::new();
         for event in purchases.iter().filter(|e| e.counts_revenue && e.value.is_some_and(|m| m.minor != 0)) {
             let fact = match &event.subject {
@@ -33,7 +34,12 @@ impl Sales {
             if fact == event.id {
                 self.revenue.insert(fact);
             }
-            self.name(event, fact);
+            if needs_names {
+                self.name(event, fact);
+            }
+        }
+        if !needs_names {
+            return;
         }
         // What tells no money names its sale only where nothing better does.
         for event in purchases {

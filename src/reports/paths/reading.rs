@@ -5,7 +5,7 @@
 //! no such stage event is seen. A touch without a browser that no person brought belongs to no path. The work grows
 //! with touches; memory holds the touches of one chunk of persons, or of one browser, at a time.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use super::super::ReportError;
 use super::super::credits::{self, Credit, Measure, Sink, spot_of};
@@ -153,12 +153,14 @@ impl<'n> Nulls<'n> {
     /// Persons have the touches of all their browsers and clicks.
     fn of_persons(&mut self, conn: &mut Conn, places: &mut Places<'_>) -> Result<(), ReportError> {
         let eligibility = Eligibility::of(self.parameters);
+        let Some(begin) = self.goals.iter().map(|g| g.begin).min() else { return Ok(()) };
+        let span = (begin, self.parameters.end());
         let people = &self.facts.people;
         let persons: Vec<PersonId> =
             people.clusters().filter(|p| self.goals.iter().any(|g| !g.reached.contains(p))).collect();
         for chunk in persons.chunks(PERSONS_AT_A_TIME) {
-            let alone: BTreeSet<Vec<PersonId>> = chunk.iter().map(|p| vec![*p]).collect();
-            let journeys = Journeys::of_clusters(conn, self.facts, alone, &eligibility)?;
+            let alone: Vec<Vec<PersonId>> = chunk.iter().map(|p| vec![*p]).collect();
+            let journeys = Journeys::of_clusters(conn, self.facts, alone, span, &eligibility)?;
             for person in chunk {
                 let touches = journeys.of(&[*person]).iter().filter_map(|t| journeys.touch(t.id));
                 self.path(places, touches, Some(*person))?;

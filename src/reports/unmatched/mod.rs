@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use self::candidates::Candidates;
 use super::ReportError;
-use super::facts::{Eligibility, Excluded, Facts, Journeys, Owner, Who};
+use super::facts::{Eligibility, Facts, Journeys, Owner, Read, Who};
 use crate::domain::attribution::purchases::Book;
 use crate::domain::fault::{Fault, shown};
 use crate::domain::ids::StageEventId;
@@ -188,7 +188,8 @@ pub fn list(conn: &mut Conn, question: &Question) -> Result<Page, ReportError> {
     let owners: Vec<Owner<'_>> = owners.into_iter().map(|(_, owner)| owner).collect();
     let mut page = Page { as_of, rows: Vec::new(), counts: BTreeMap::new(), next: None };
     for chunk in owners.chunks(OWNERS_AT_A_TIME) {
-        let journeys = Journeys::load(conn, &facts, chunk, &Eligibility::usual())?;
+        let eligibility = Eligibility::usual();
+        let journeys = Read::of_owners(conn, &facts, chunk, &eligibility)?.into_journeys(&eligibility);
         for owner in chunk {
             let Some(reason) = reason(&facts, &journeys, owner, filter.lookback_days) else { continue };
             *page.counts.entry(reason).or_default() += 1;
@@ -250,10 +251,9 @@ fn reason(facts: &Facts, journeys: &Journeys<'_>, owner: &Owner<'_>, lookback_da
         return None;
     }
     let usual = Eligibility::usual();
-    let counts = |excluded: Option<Excluded>| excluded.is_none();
     let mut touches = owner.events.iter().flat_map(|e| journeys.all_touches_of(e)).peekable();
     Some(if touches.peek().is_some() {
-        let is_counted = touches.any(|t| counts(usual.excludes(t)));
+        let is_counted = touches.any(|t| usual.excludes(t).is_none());
         if is_counted { UnmatchedReason::OutOfReach } else { UnmatchedReason::NotCounted }
     } else if facts.people.clicks(person).next().is_some() {
         UnmatchedReason::ClickUnknown

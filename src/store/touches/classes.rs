@@ -106,7 +106,7 @@ pub fn reclassify(
 }
 
 /// Whether any touch has a later class: mostly none has, and then nobody need look.
-fn any(conn: &mut Conn) -> Result<bool, StoreError> {
+pub(super) fn any(conn: &mut Conn) -> Result<bool, StoreError> {
     let one: Option<i64> =
         on!(conn, c => touch_classes::table.select(touch_classes::recorded_at).limit(1).first(c).optional())?;
     Ok(one.is_some())

@@ -1,16 +1,22 @@
 //! Reading the touches of journeys: by id and by browser.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, SmallInt, Text};
 use uuid::Uuid;
 
-use super::{DeviceId, Key, Touch, class_of, classes, kind_of};
+use super::{DeviceId, Key, Touch, class_code, class_of, classes, id_range, kind_of};
 use crate::domain::ids::{CampaignId, ChannelId, LinkId, TouchId, VisitorId};
 use crate::domain::time::UtcMillis;
 use crate::domain::touch::TouchClass;
 use crate::store::schema::touches;
 use crate::store::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, stored};
+
+/// Bytes of the millisecond with which an id begins.
+const MILLISECOND_LEN: usize = 6;
 
 /// What attribution reads of a touch, and no more: a report reads the touches of all people with stage events.
 #[derive(Debug, Queryable, Selectable)]
@@ -50,12 +56,55 @@ impl Loaded {
 
 /// Touches by id that a report sees, with the classes that it sees, sorted by id.
 pub fn by_ids(conn: &mut Conn, ids: &[TouchId], moments: &Moments) -> Result<Vec<Touch>, StoreError> {
-    load(conn, &in_order(ids.iter().map(|i| i.0)), false, moments)
+    use touches as t;
+    let mut found: Vec<Loaded> = Vec::with_capacity(ids.len());
+    for chunk in in_order(ids.iter().map(|i| i.0)).chunks(ROWS_PER_STATEMENT) {
+        let rows: Vec<Loaded> = on!(conn, c => t::table.select(Loaded::as_select())
+            .filter(t::id.eq_any(chunk.iter().map(|k| &k.0[..]))).filter(t::recorded_at.le(moments.touches.0))
+            .filter(t::voided_at.is_null().or(t::voided_at.gt(moments.voids.0))).load(c))?;
+        found.extend(rows);
+    }
+    found.sort_unstable_by_key(|r| r.id);
+    let later = classes::of_touches(conn, found.iter().map(|r| r.id), moments.classes)?;
+    found.into_iter().map(|row| row.into_touch(&later)).collect()
 }
 
-/// Touches of browsers that a report sees, with the classes that it sees, in no order.
-pub fn by_visitors(conn: &mut Conn, visitors: &[VisitorId], moments: &Moments) -> Result<Vec<Touch>, StoreError> {
-    load(conn, &in_order(visitors.iter().map(|v| v.0)), true, moments)
+/// Which touches of a browser are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// The browser.
+    pub visitor: VisitorId,
+    /// The first instant.
+    pub from: UtcMillis,
+    /// The last instant; it is wanted, too.
+    pub to: UtcMillis,
+}
+
+/// Touches of browsers that a report sees, with the classes that it sees, browser by browser in the order of `wanted`,
+/// which names each once, and by id. Of `classes` alone, where they are given and no touch has a later class; else of all.
+///
+/// One statement for many browsers: the list is joined as a table, so that the database neither reads a long statement
+/// nor sorts the list, and the place in it comes back instead of the browser. Times are told by ids: SQLite's index of
+/// browsers holds them, so that a touch out of time is not looked up.
+pub fn by_visitors(
+    conn: &mut Conn,
+    wanted: &[Wanted],
+    classes: Option<&[TouchClass]>,
+    moments: &Moments,
+) -> Result<Vec<Touch>, StoreError> {
+    let codes = match classes {
+        Some(classes) if !classes::any(conn)? => Some(classes.iter().map(|c| class_code(*c)).collect::<Vec<_>>()),
+        _ => None,
+    };
+    let mut rows = joined(conn, wanted, codes.as_deref(), moments)?;
+    // The databases go through the list in its order, though nothing binds them to.
+    rows.sort_by_key(|row| (row.place, row.touch.id));
+    let later = classes::of_touches(conn, rows.iter().map(|r| r.touch.id), moments.classes)?;
+    let touch = |row: Placed| {
+        let visitor = usize::try_from(row.place).ok().and_then(|place| wanted.get(place)).map(|w| w.visitor);
+        Ok(Touch { visitor, ..row.touch.into_touch(&later)? })
+    };
+    rows.into_iter().map(touch).collect()
 }
 
 /// The browsers of touches by id, of those that a report sees and that have one.
@@ -85,22 +134,110 @@ fn in_order(ids: impl Iterator<Item = Uuid>) -> Vec<Key> {
     keys
 }
 
-fn load(conn: &mut Conn, keys: &[Key], by_visitor: bool, moments: &Moments) -> Result<Vec<Touch>, StoreError> {
-    use touches as t;
-    let mut found: Vec<Loaded> = Vec::with_capacity(keys.len());
-    for chunk in keys.chunks(ROWS_PER_STATEMENT) {
-        let keys = chunk.iter().map(|k| &k.0[..]);
-        let rows: Vec<Loaded> = on!(conn, c => {
-            let mut query = t::table.into_boxed().select(Loaded::as_select());
-            query = if by_visitor { query.filter(t::visitor_id.eq_any(keys)) } else { query.filter(t::id.eq_any(keys)) };
-            query.filter(t::recorded_at.le(moments.touches.0))
-                .filter(t::voided_at.is_null().or(t::voided_at.gt(moments.voids.0))).load(c)
-        })?;
-        found.extend(rows);
+/// Types of the columns of [`Loaded`].
+type Columns = (
+    Binary,
+    BigInt,
+    SmallInt,
+    SmallInt,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<Binary>,
+    Nullable<Text>,
+    Integer,
+    Nullable<Text>,
+);
+
+/// A touch with the place of its browser in a list.
+#[derive(Debug, Queryable)]
+struct Placed {
+    place: i64,
+    touch: Loaded,
+}
+
+/// The columns of [`Loaded`]. Which browser it is, the place says.
+const COLUMNS: &str = "id, occurred_at, kind, class, link_id, channel_id, campaign_id, NULL AS visitor_id, country, \
+    device_id, external_id";
+
+/// The wanted touches of a list of browsers.
+fn joined(
+    conn: &mut Conn,
+    wanted: &[Wanted],
+    classes: Option<&[i16]>,
+    moments: &Moments,
+) -> Result<Vec<Placed>, StoreError> {
+    let codes = |codes: &[i16]| codes.iter().map(i16::to_string).collect::<Vec<_>>().join(", ");
+    let of_classes = classes.map(|c| format!(" AND class IN ({})", codes(c))).unwrap_or_default();
+    let is_wanted =
+        format!("visitor_id = w.visitor AND id >= w.first AND id < w.after{of_classes} AND recorded_at <= ");
+    let is_voided_later = " AND (voided_at IS NULL OR voided_at > ";
+    match conn {
+        Conn::Sqlite(c) => {
+            // A list of SQLite is JSON, as a reader has no right to a temporary table; CROSS JOIN keeps the order.
+            let list = format!(
+                "SELECT w.place, {COLUMNS} FROM (SELECT key AS place, unhex(substr(value, 1, 32)) AS visitor, \
+                 unhex(substr(value, 33, 12)) AS first, unhex(substr(value, 45)) AS after FROM json_each("
+            );
+            let query = sql::<(BigInt, Columns)>(&list).bind::<Text, _>(as_json(wanted));
+            let query = query.sql(&format!(")) w CROSS JOIN touches WHERE {is_wanted}"));
+            let query = query.bind::<BigInt, _>(moments.touches.0).sql(is_voided_later);
+            Ok(query.bind::<BigInt, _>(moments.voids.0).sql(")").load(c)?)
+        }
+        Conn::Postgres(c) => {
+            // A lateral query with an offset is planned for each browser, and never becomes a scan of all touches.
+            let arrays = Arrays::of(wanted);
+            let query = sql::<(BigInt, Columns)>("SELECT w.place - 1, t.* FROM unnest(");
+            let query = query.bind::<Array<Binary>, _>(arrays.visitors).sql("::bytea[], ");
+            let query =
+                query.bind::<Array<Binary>, _>(arrays.first).sql("::bytea[], ").bind::<Array<Binary>, _>(arrays.after);
+            let query = query.sql(&format!(
+                "::bytea[]) WITH ORDINALITY w (visitor, first, after, place) \
+                 CROSS JOIN LATERAL (SELECT {COLUMNS} FROM touches WHERE {is_wanted}"
+            ));
+            let query = query.bind::<BigInt, _>(moments.touches.0).sql(is_voided_later);
+            Ok(query.bind::<BigInt, _>(moments.voids.0).sql(") OFFSET 0) t").load(c)?)
+        }
     }
-    if !by_visitor {
-        found.sort_unstable_by_key(|r| r.id);
+}
+
+impl Wanted {
+    /// What ids of wanted touches begin with: from the first one on, and below the second one.
+    fn bounds(&self) -> ([u8; MILLISECOND_LEN], [u8; MILLISECOND_LEN]) {
+        let (first, after) = id_range(self.from, UtcMillis(self.to.0.saturating_add(1)));
+        let millisecond = |id: [u8; 16]| id.first_chunk().copied().unwrap_or_default();
+        (millisecond(first), millisecond(after))
     }
-    let later = classes::of_touches(conn, found.iter().map(|r| r.id), moments.classes)?;
-    found.into_iter().map(|row| row.into_touch(&later)).collect()
+}
+
+/// Each browser with its bounds, in hex.
+fn as_json(wanted: &[Wanted]) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    let mut json = String::with_capacity(wanted.len() * 60 + 2);
+    for w in wanted {
+        let (first, after) = w.bounds();
+        json.push(if json.is_empty() { '[' } else { ',' });
+        // Writing to a string does not fail.
+        let _written = write!(json, "\"{}{:012x}{:012x}\"", w.visitor.0.simple(), hex(&first), hex(&after));
+    }
+    json.push_str(if json.is_empty() { "[]" } else { "]" });
+    json
+}
+
+/// Each browser with its bounds, as PostgreSQL takes lists.
+struct Arrays<'a> {
+    visitors: Vec<&'a [u8]>,
+    first: Vec<Vec<u8>>,
+    after: Vec<Vec<u8>>,
+}
+
+impl<'a> Arrays<'a> {
+    fn of(wanted: &'a [Wanted]) -> Self {
+        let bounds = || wanted.iter().map(Wanted::bounds);
+        Self {
+            visitors: wanted.iter().map(|w| &w.visitor.0.as_bytes()[..]).collect(),
+            first: bounds().map(|(first, _)| first.to_vec()).collect(),
+            after: bounds().map(|(_, after)| after.to_vec()).collect(),
+        }
+    }
 }

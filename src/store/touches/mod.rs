@@ -25,7 +25,7 @@ pub(in crate::store) use classes::of_touches;
 pub use classes::{Corrected, Correction, Reclassified, correct, reclassify};
 pub use count::{TouchCount, count};
 pub use insert::{insert, insert_prepared};
-pub use journeys::{browsers_of, by_ids, by_visitors};
+pub use journeys::{Wanted, browsers_of, by_ids, by_visitors};
 pub use paths::Paths;
 pub use read::{HumanClick, counts_by_link, human_between, human_clicks_since, known_external};
 pub use words::{DeviceId, Words, devices};

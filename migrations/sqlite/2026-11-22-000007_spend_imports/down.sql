@@ -1,0 +1,10 @@
+DROP TABLE import_uploads;
+DROP TABLE import_presets;
+DROP TABLE account_metrics;
+DROP TABLE post_metrics;
+DROP TABLE social_posts;
+ALTER TABLE cost_entries DROP COLUMN platform_campaign_id;
+DROP TABLE platform_revisions;
+DROP TABLE platform_ads;
+DROP TABLE platform_campaigns;
+DROP TABLE platform_accounts;
