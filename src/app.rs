@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::config::{Config, JournalSync, secret_from_environment};
 use crate::domain::fault::Fault;
 use crate::domain::time::Clock;
 use crate::http::metrics::Metrics;
+use crate::http::refusals::Refusals;
 use crate::http::server::{listen, serve_on};
 use crate::http::state::{State, VISITOR_COOKIE_SETTING};
 use crate::http::track::Misses;
@@ -143,6 +144,7 @@ pub fn serve(core: Core, clock: Arc<dyn Clock>, on_start: impl FnOnce(&Started))
         tracing::warn!("the inbox did not finish in time; what it has not read is read at the next start");
     }
     poller.wait(deadline);
+    add_refusals(&state);
     state.db.close(deadline);
     outcome
 }
@@ -156,6 +158,8 @@ async fn run(state: Data<State>, deadline: Duration, on_start: impl FnOnce(&Star
     let listeners = listen(&bind).map_err(|why| StartError::Bind { address: bind, why })?;
     let address = listeners.first().ok_or_else(|| io::Error::other("no address was bound"))?.local_addr()?;
     let server = serve_on(listeners, &state, workers, deadline, not_ready_on_signal(state.clone()))?;
+    // Set once: a process listens once.
+    let _first = state.address.set(address);
     state.is_ready.store(true, Ordering::Relaxed);
     on_start(&Started { address, state, handle: server.handle() });
     server.await?;
@@ -198,6 +202,8 @@ fn build_state(core: Core, clock: Arc<dyn Clock>) -> Result<Data<State>, StartEr
         delivery_writer,
         inbox,
         metrics: Metrics::default(),
+        refusals: Arc::new(Refusals::default()),
+        address: OnceLock::new(),
         is_ready: AtomicBool::new(false),
         cookies_on: AtomicBool::new(false),
         set_up_token: Mutex::new((!has_user).then(random_token)),
@@ -356,6 +362,13 @@ fn poll(state: &State) {
     if let Ok(decision) = state.db.read_now(|conn| ledger::meta_value(conn, VISITOR_COOKIE_SETTING)) {
         state.decide_cookies(decision.as_deref());
     }
+    add_refusals(state);
     state.sign_in_limit.retain_recent();
     state.collect_limit.retain_recent();
+}
+
+fn add_refusals(state: &State) {
+    if let Err(error) = state.refusals.flush(&state.db) {
+        tracing::debug!(error = %error, "refused attempts stay counted in memory while the database is away");
+    }
 }

@@ -12,6 +12,7 @@ mod import_export;
 mod inbox;
 mod key;
 mod link;
+mod matching;
 mod platform;
 mod rates;
 mod reclassify;
@@ -108,6 +109,11 @@ enum Command {
     /// Batches: imports and calls that added facts, and can be undone
     #[command(subcommand)]
     Batch(batch::Batch),
+    /// List stage events without a person, and people without a touch in reach, with who they may be
+    Unmatched(matching::UnmatchedArgs),
+    /// Matches: who is who, as somebody said it
+    #[command(subcommand)]
+    Match(matching::MatchCommand),
     /// Print a report: cost per lead, stages, cohorts, …
     Report(report::Report),
     /// Classify stored touches again, by the rules of now or those of a file, and show what that changes
@@ -231,6 +237,8 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Cost(command) => cost::run(&context, command),
         Command::Rates(command) => rates::run(&context, command),
         Command::Batch(command) => batch::run(&context, command),
+        Command::Unmatched(asked) => matching::list_unmatched(&context, asked),
+        Command::Match(command) => matching::run(&context, command),
         Command::Report(command) => report::run(&context, command),
         Command::Reclassify(command) => reclassify::run(&context, &command),
         Command::Settings(command) => settings::run(&context, command),

@@ -143,6 +143,9 @@ pub struct Setup {
     pub secret_help: String,
     /// The body of a test delivery.
     pub test_event: String,
+    /// Headers of a test delivery that say what the body is, such as a topic; `{account}` is the endpoint's own.
+    #[serde(default)]
+    pub test_headers: BTreeMap<String, String>,
     /// What to know before relying on it.
     #[serde(default)]
     pub notes: Vec<String>,

@@ -5,6 +5,8 @@
 //! compared in constant time, and every live secret is tried, so that a sender
 //! can change its secret without losing a delivery.
 
+mod sign;
+
 use std::borrow::Cow;
 
 use base64::Engine as _;
@@ -13,6 +15,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+pub use self::sign::{Signed, Unsigned, sign};
 use super::place::{Place, Scope};
 use super::request::Request;
 use super::scheme::{Encoding, HeaderForm, How, Scheme, SignedPart};

@@ -168,6 +168,9 @@ event_id!(
     /// One cost entry.
     CostEntryId, "cst_");
 event_id!(
+    /// A match: who is who, as somebody said it and no event did.
+    MatchId, "mch_");
+event_id!(
     /// A cost that comes back every month.
     ScheduleId, "sch_");
 

@@ -19,6 +19,13 @@ pub const EVENT_ID_LEN_MAX: usize = 200;
 /// Longest answer of a person, in characters.
 pub const SELF_REPORTED_LEN_MAX: usize = 200;
 
+/// What the message id of a test delivery begins with. It is read and checked whole, and becomes nothing.
+pub const TEST_MESSAGE: &str = "headwater-test:";
+/// The header by which whoever can send a delivery marks it as a test.
+pub const TEST_HEADER: &str = "headwater-test";
+/// The code of an item that was a test.
+pub const TEST_EVENT: &str = "test-event";
+
 /// A stage event in its sender's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

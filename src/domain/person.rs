@@ -17,7 +17,7 @@ use lists::Lists;
 use numbered::Numbered;
 
 use super::fault::{Fault, shown};
-use super::ids::{PersonId, TouchId, VisitorId};
+use super::ids::{PersonId, StageEventId, TouchId, VisitorId};
 use super::stage::Subject;
 use super::time::UtcMillis;
 
@@ -37,6 +37,8 @@ pub enum JoinKey {
     Visitor(VisitorId),
     /// A deal, an order, a form response that the person belongs to. Gathers journeys, merges nobody.
     Subject(Subject),
+    /// A stage event that names neither person nor subject, and that somebody matched. Merges nobody.
+    Event(StageEventId),
 }
 
 impl JoinKey {
@@ -76,6 +78,7 @@ impl JoinKey {
             Self::Click(_) => "click",
             Self::Visitor(_) => "visitor",
             Self::Subject(_) => "subject",
+            Self::Event(_) => "event",
         }
     }
 
@@ -86,6 +89,7 @@ impl JoinKey {
             Self::Click(id) => id.to_string(),
             Self::Visitor(id) => id.to_string(),
             Self::Subject(s) => s.as_str().to_owned(),
+            Self::Event(id) => id.to_string(),
         }
     }
 
@@ -97,6 +101,7 @@ impl JoinKey {
             "click" => value.parse().ok().map(Self::Click),
             "visitor" => value.parse().ok().map(Self::Visitor),
             "subject" => Some(Self::Subject(Subject::stored(value))),
+            "event" => value.parse().ok().map(Self::Event),
             _ => None,
         }
     }
@@ -201,6 +206,7 @@ pub struct People {
     visitors: Lists<PersonId, VisitorId>,
     click_owner: Lists<TouchId, PersonId>,
     subjects: HashMap<Subject, BTreeSet<PersonId>>,
+    events: HashMap<StageEventId, BTreeSet<PersonId>>,
     /// Weak keys that known people share.
     pub shared: Vec<SharedKey>,
     /// Strong keys that too many persons share, and that therefore join nothing.
@@ -262,6 +268,16 @@ impl People {
         self.subjects.get(subject).into_iter().flatten().copied()
     }
 
+    /// Every subject that somebody belongs to, with the clusters, oldest first; in no order of subjects.
+    pub fn subjects(&self) -> impl Iterator<Item = (&Subject, &BTreeSet<PersonId>)> {
+        self.subjects.iter()
+    }
+
+    /// The oldest cluster that an event without person and subject was matched to.
+    pub fn of_event(&self, event: StageEventId) -> Option<PersonId> {
+        self.events.get(&event).and_then(|clusters| clusters.first()).copied()
+    }
+
     /// Who brought each weak key first, by the number of the key; keys that too many persons brought belong to nobody and are listed.
     fn first_holders(&mut self, facts: &Numbered<'_>) -> Vec<Option<usize>> {
         let mut owners = vec![None; facts.keys.len()];
@@ -284,8 +300,10 @@ impl People {
             let Some(key) = facts.keys.get(join.key) else { continue };
             let root = clusters.find(join.person);
             let Some(cluster) = facts.persons.get(root).copied() else { continue };
-            if let JoinKey::Subject(subject) = key {
-                self.subjects.entry(subject.clone()).or_default().insert(cluster);
+            match key {
+                JoinKey::Subject(subject) => drop(self.subjects.entry(subject.clone()).or_default().insert(cluster)),
+                JoinKey::Event(event) => drop(self.events.entry(*event).or_default().insert(cluster)),
+                _ => {}
             }
             let first = owners.get(join.key).copied().flatten().map(|p| clusters.find(p));
             let Some(first) = first.and_then(|p| facts.persons.get(p).copied()) else { continue };
@@ -298,7 +316,7 @@ impl People {
                     click_owner.push((*id, first));
                 }
                 JoinKey::Visitor(id) if first == cluster => visitors.push((cluster, *id)),
-                JoinKey::Visitor(_) | JoinKey::Subject(_) | JoinKey::Email(_) | JoinKey::Contact(_) => {}
+                _ => {}
             }
         }
         self.clicks = Lists::of_pairs(clicks);

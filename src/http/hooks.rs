@@ -19,8 +19,10 @@ use crate::connectors::Connector;
 use crate::connectors::request::{Reply, Request, TARGET};
 use crate::domain::delivery::{Delivery, RequestHead, Sealed};
 use crate::domain::ids::DeliveryId;
+use crate::domain::intake::TEST_HEADER;
 use crate::domain::stage::Source;
 use crate::jobs::endpoint_table::HeldEndpoint;
+use crate::jobs::test_event;
 use crate::store::endpoints::Endpoint;
 use crate::store::{deliveries, fact_id};
 use crate::tracking::journal::{AppendError, Frames};
@@ -53,6 +55,8 @@ pub(super) async fn receive(
     let (method, received_at) = (request.method().as_str(), state.clock.now());
     let told = Request { method, url: &url, headers: &headers, body: &body, received_at };
     let message_id = verify(&told, &held, connector, &state)?;
+    let mark = request.headers().get(TEST_HEADER).map(|m| test_event::message_id(m.to_str().unwrap_or_default()));
+    let message_id = mark.or(message_id);
     let delivery = delivery(&told, &held, connector, &state, message_id)?;
     let id = delivery.id;
     keep(&state, delivery).await?;
@@ -112,6 +116,7 @@ fn verify(
         Ok(verified) => Ok(verified.message_id),
         Err(refusal) => {
             tracing::info!(endpoint.id = %endpoint.id, reason = refusal.code(), "a webhook was refused");
+            state.refusals.count(endpoint.id, refusal.code(), state.clock.now());
             Err(refuse(format!("{} ({})", refusal, refusal.code())))
         }
     }

@@ -33,7 +33,10 @@ pub fn configure(service: &mut ServiceConfig) {
 }
 
 fn api_v1(service: &mut ServiceConfig) {
-    use api::{conversions, costs, endpoints, imports, inbox, labels, links, people, rates, reports, schedules};
+    use api::{
+        conversions, costs, endpoint_setup, endpoints, imports, inbox, labels, links, matching, people, rates, reports,
+        schedules,
+    };
     service
         .route("/channels", web::get().to(labels::list_channels))
         .route("/channels", web::post().to(labels::create_channel))
@@ -56,6 +59,10 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/people/unmerge", web::post().to(people::unmerge))
         .route("/people/shared", web::get().to(people::list_shared))
         .route("/people/{id}", web::get().to(people::get_person))
+        .route("/unmatched", web::get().to(matching::list_unmatched))
+        .route("/matches", web::post().to(matching::create_match))
+        .route("/matches", web::get().to(matching::list_matches))
+        .route("/matches/{id}", web::delete().to(matching::undo_match))
         .route("/costs", web::post().to(costs::post_costs))
         .route("/costs", web::get().to(costs::list_costs))
         .route("/costs/schedules", web::get().to(schedules::list_schedules))
@@ -79,6 +86,12 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/metrics/accounts", web::get().to(reports::account_metrics))
         .route("/endpoints", web::get().to(endpoints::list_endpoints))
         .route("/endpoints", web::post().to(endpoints::create_endpoint))
+        .route("/presets", web::get().to(endpoint_setup::list_presets))
+        .route("/endpoints/{id}", web::get().to(endpoint_setup::get_endpoint))
+        .route("/endpoints/{id}", web::patch().to(endpoint_setup::change_endpoint))
+        .route("/endpoints/{id}/secrets", web::post().to(endpoint_setup::add_secret))
+        .route("/endpoints/{id}/secrets", web::delete().to(endpoint_setup::end_secrets))
+        .route("/endpoints/{id}/test", web::post().to(endpoint_setup::test_endpoint))
         .route("/endpoints/{id}/mapping", web::put().to(endpoints::set_mapping))
         .route("/endpoints/{id}", web::delete().to(endpoints::archive_endpoint))
         .route("/deliveries", web::get().to(inbox::list_deliveries))

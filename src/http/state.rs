@@ -1,12 +1,14 @@
 //! What every handler may use. Built once, in `app`.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::metrics::Metrics;
+use super::refusals::Refusals;
 use super::track::Misses;
 use crate::config::{Config, VisitorCookie};
 use crate::domain::time::Clock;
@@ -56,6 +58,10 @@ pub struct State {
     pub inbox: Inbox,
     /// Counters.
     pub metrics: Metrics,
+    /// Attempts that endpoints refused.
+    pub refusals: Arc<Refusals>,
+    /// Where this process listens, once it does: test events go there.
+    pub address: OnceLock<SocketAddr>,
     /// Whether the server wants requests.
     pub is_ready: AtomicBool,
     /// Whether visitors get a cookie.
@@ -116,6 +122,15 @@ impl State {
         let refreshed = tokio::task::spawn_blocking(move || links.refresh_if_changed()).await;
         if let Ok(Err(why)) = refreshed {
             tracing::warn!(error = %why, "the link table could not be refreshed; the next poll will");
+        }
+    }
+
+    /// Adds refused attempts to the database, so that what is read next has them.
+    pub async fn flush_refusals(&self) {
+        let (refusals, db) = (Arc::clone(&self.refusals), self.db.clone());
+        let flushed = tokio::task::spawn_blocking(move || refusals.flush(&db)).await;
+        if let Ok(Err(why)) = flushed {
+            tracing::debug!(error = %why, "refused attempts stay counted in memory");
         }
     }
 

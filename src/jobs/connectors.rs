@@ -21,6 +21,14 @@ pub struct LiveSecret {
     pub until: Option<UtcMillis>,
 }
 
+impl LiveSecret {
+    /// Its first characters, by which somebody who has it knows it again.
+    pub fn hint(&self) -> String {
+        let shown: String = self.text.chars().take(9).collect();
+        if self.text.chars().count() > 18 { format!("{shown}…") } else { "…".to_owned() }
+    }
+}
+
 /// What stands before the end of a secret's life, in the sealed text.
 const UNTIL: &str = "\tuntil=";
 

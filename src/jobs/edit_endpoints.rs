@@ -61,9 +61,7 @@ pub fn create(
 ) -> Result<NewEndpoint, StoreError> {
     let mut faults = Vec::new();
     let name = draft.name.trim();
-    if name.is_empty() || name.len() > 100 {
-        faults.push(Fault::new("name", "name-length", "give the endpoint a name of 1 to 100 characters"));
-    }
+    faults.extend(name_fault(name));
     let given = |text: &Option<String>| text.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
     let own_preset = given(&draft.own_preset);
     let preset = match &own_preset {
@@ -137,6 +135,51 @@ pub fn rotate_secret(
     }
     endpoints::set_secrets(conn, id, &connectors::seal(&secrets, &context.secret)?)?;
     Ok(text)
+}
+
+/// Ends every secret but the newest at once.
+pub fn end_old_secrets(conn: &mut Conn, id: EndpointId, context: &IntakeContext) -> Result<(), StoreError> {
+    let endpoint = endpoints::get(conn, id)?;
+    let newest: Vec<LiveSecret> =
+        connectors::secrets(&endpoint, &context.secret)?.into_iter().filter(|s| s.until.is_none()).collect();
+    endpoints::set_secrets(conn, id, &connectors::seal(&newest, &context.secret)?)
+}
+
+/// What is said about an endpoint, as it shall be.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// The name people read.
+    pub name: String,
+    /// Currency of amounts that name none.
+    pub currency: Option<Currency>,
+    /// Whether the money of events that come from now on counts as revenue.
+    pub counts_revenue: bool,
+    /// The URL that the sender signs, where it is not the public URL and the endpoint's path.
+    pub signed_url: Option<String>,
+}
+
+/// Changes what is said about an endpoint.
+pub fn set_about(conn: &mut Conn, id: EndpointId, about: &About) -> Result<(), StoreError> {
+    let mut faults = Vec::new();
+    faults.extend(name_fault(about.name.trim()));
+    let signed_url = about.signed_url.as_deref().map(str::trim).filter(|u| !u.is_empty());
+    faults.extend(url_fault("signed_url", signed_url));
+    if !faults.is_empty() {
+        return Err(StoreError::Refused(faults));
+    }
+    let endpoint = Endpoint {
+        name: about.name.trim().to_owned(),
+        currency: about.currency,
+        counts_revenue: about.counts_revenue,
+        signed_url: signed_url.map(str::to_owned),
+        ..endpoints::get(conn, id)?
+    };
+    endpoints::set_about(conn, &endpoint)
+}
+
+fn name_fault(name: &str) -> Option<Fault> {
+    let is_fit = !name.is_empty() && name.len() <= 100;
+    (!is_fit).then(|| Fault::new("name", "name-length", "give the endpoint a name of 1 to 100 characters"))
 }
 
 /// Sets the vendor's API of an endpoint; without a token, thin deliveries wait to be completed.

@@ -22,6 +22,7 @@ use crate::domain::intake::IntakeDefaults;
 use crate::domain::stage::{Source, StageEventDraft};
 use crate::domain::time::UtcMillis;
 use crate::jobs::reading::{Readers, Readings};
+use crate::jobs::test_event;
 use crate::secret::SecretKey;
 use crate::store::deliveries::{self, Item, Verdict};
 use crate::store::stage_events::Teller;
@@ -225,6 +226,8 @@ enum Says {
         /// Which one.
         record: String,
     },
+    /// It is a test and becomes nothing; what it would have become, in words.
+    Test(String),
     /// It cannot be read.
     Fault(Vec<Fault>),
 }
@@ -257,6 +260,10 @@ fn check(
     defaults: &IntakeDefaults,
     delivery: &Delivery,
 ) -> Told {
+    if test_event::is_test(delivery.message_id.as_deref()) {
+        let words = test_event::would_become(reading.outcome, context, defaults, delivery.received_at);
+        return Told { says: Says::Test(words), event_id: reading.dedup_key, supplies: Vec::new() };
+    }
     let plain = |id: String| Some(id).filter(|id| !id.is_empty() && !id.contains(char::is_control));
     let (says, event_id) = match reading.outcome {
         ReadingOutcome::Event(input) => {

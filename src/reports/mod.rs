@@ -30,6 +30,7 @@ mod sharing;
 pub mod sheet;
 mod stages;
 pub mod touch_counts;
+pub mod unmatched;
 
 pub use costs::CostRule;
 pub use credits::Measure;

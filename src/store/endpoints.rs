@@ -109,6 +109,27 @@ pub fn set_mapping(conn: &mut Conn, id: EndpointId, mapping: &str) -> Result<(),
     if changed == 0 { Err(StoreError::NotFound(format!("endpoint {id}"))) } else { Ok(()) }
 }
 
+/// Replaces what is said about an endpoint: name, currency, revenue, signed URL.
+pub fn set_about(conn: &mut Conn, endpoint: &Endpoint) -> Result<(), StoreError> {
+    use endpoints as t;
+    let taken: Option<i64> = on!(conn, c => t::table.filter(t::name.eq(&endpoint.name)).filter(t::id.ne(endpoint.id.0))
+        .select(t::id).first(c).optional())?;
+    if taken.is_some() {
+        return Err(StoreError::refused(Fault::new(
+            "name",
+            "name-taken",
+            format!("an endpoint is called {} already; choose another name", shown(&endpoint.name)),
+        )));
+    }
+    let changed = on!(conn, c => diesel::update(t::table.filter(t::id.eq(endpoint.id.0)))
+        .set((
+            t::name.eq(&endpoint.name), t::currency.eq(endpoint.currency.map(Currency::code)),
+            t::counts_revenue.eq(endpoint.counts_revenue), t::signed_url.eq(&endpoint.signed_url),
+        ))
+        .execute(c))?;
+    if changed == 0 { Err(StoreError::NotFound(format!("endpoint {}", endpoint.id))) } else { Ok(()) }
+}
+
 /// Replaces an endpoint's secrets.
 pub fn set_secrets(conn: &mut Conn, id: EndpointId, sealed: &[u8]) -> Result<(), StoreError> {
     use endpoints as t;

@@ -4,12 +4,10 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::labels::Author;
 use super::schema::{identity_facts, stage_events};
 use super::stage_events::seen;
 use super::touches::Key;
-use super::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, bytes, fact_id, ledger, uuid};
-use crate::domain::fault::Fault;
+use super::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, bytes, fact_id, uuid};
 use crate::domain::ids::{BatchId, PersonId, StageEventId};
 use crate::domain::person::{IdentityFact, JoinKey};
 use crate::domain::stage::Stage;
@@ -28,6 +26,7 @@ struct Row {
     stage_event_id: Option<Vec<u8>>,
     batch_id: Option<Vec<u8>>,
     recorded_by: String,
+    basis: Option<String>,
 }
 
 /// The circumstances under which joins are recorded.
@@ -61,6 +60,32 @@ pub fn person_of(conn: &mut Conn, keys: &[JoinKey], recording: &Recording) -> Re
     let rows: Vec<Row> = keys.iter().map(|key| join_row(person, key, recording)).collect();
     insert(conn, &rows)?;
     Ok(Some(person))
+}
+
+/// The person of a contact id, who is made if nobody has told of them yet.
+pub fn of_contact(conn: &mut Conn, contact: &JoinKey, recording: &Recording) -> Result<PersonId, StoreError> {
+    if let Some(known) = holders(conn, contact)?.into_iter().min() {
+        return Ok(known);
+    }
+    let person = PersonId(fact_id(recording.at));
+    insert(conn, &[join_row(person, contact, recording)])?;
+    Ok(person)
+}
+
+/// The standing keys of some persons.
+pub fn keys_of(conn: &mut Conn, persons: &[PersonId]) -> Result<Vec<(PersonId, JoinKey)>, StoreError> {
+    use identity_facts as t;
+    let mut keys = Vec::new();
+    for chunk in persons.chunks(ROWS_PER_STATEMENT) {
+        let ids: Vec<Vec<u8>> = chunk.iter().map(|p| bytes(p.0)).collect();
+        let rows: Vec<(Key, Option<String>, Option<String>)> = on!(conn, c => t::table
+            .filter(t::person_id.eq_any(&ids)).filter(t::kind.eq("join")).filter(t::voided_at.is_null())
+            .select((t::person_id, t::key_kind, t::key_value)).load(c))?;
+        keys.extend(rows.into_iter().filter_map(|(person, kind, value)| {
+            Some((PersonId(person.id()), JoinKey::stored(&kind?, value.unwrap_or_default())?))
+        }));
+    }
+    Ok(keys)
 }
 
 /// Whether one person has all of these keys already.
@@ -103,35 +128,6 @@ pub(super) fn void_of_event(conn: &mut Conn, event: StageEventId, at: UtcMillis)
     on!(conn, c => diesel::update(t::table.filter(t::stage_event_id.eq(bytes(event.0))).filter(t::voided_at.is_null()))
         .set(t::voided_at.eq(at.0)).execute(c))?;
     Ok(())
-}
-
-/// Records that two persons are one, or are not.
-pub fn judge(conn: &mut Conn, a: PersonId, b: PersonId, merged: bool, author: &Author) -> Result<(), StoreError> {
-    if a == b {
-        return Err(StoreError::refused(Fault::new("other", "same-person", "both ids name the same person; give two")));
-    }
-    ledger::lock(conn)?;
-    for person in [a, b] {
-        if !exists(conn, person)? {
-            return Err(StoreError::NotFound(format!("person {person}")));
-        }
-    }
-    let at = ledger::stamp(conn, author.now)?;
-    insert(
-        conn,
-        &[Row {
-            id: bytes(fact_id(at)),
-            recorded_at: at.0,
-            kind: if merged { "merge" } else { "unmerge" }.into(),
-            person_id: bytes(a.0),
-            other_id: Some(bytes(b.0)),
-            key_kind: None,
-            key_value: None,
-            stage_event_id: None,
-            batch_id: None,
-            recorded_by: author.name.clone(),
-        }],
-    )
 }
 
 /// Facts that a report sees, in the order of recording.
@@ -202,7 +198,7 @@ fn find(conn: &mut Conn, keys: &[JoinKey]) -> Result<Option<PersonId>, StoreErro
 }
 
 /// Persons joined to a key, first come first.
-fn holders(conn: &mut Conn, key: &JoinKey) -> Result<Vec<PersonId>, StoreError> {
+pub fn holders(conn: &mut Conn, key: &JoinKey) -> Result<Vec<PersonId>, StoreError> {
     use identity_facts as t;
     let rows: Vec<Vec<u8>> = on!(conn, c => t::table
         .filter(t::key_value.eq(key.value())).filter(t::key_kind.eq(key.kind())).filter(t::voided_at.is_null())
@@ -217,7 +213,8 @@ fn has_contact(conn: &mut Conn, person: PersonId) -> Result<bool, StoreError> {
         .get_result(c))?)
 }
 
-fn exists(conn: &mut Conn, person: PersonId) -> Result<bool, StoreError> {
+/// Whether a person was ever met.
+pub fn exists(conn: &mut Conn, person: PersonId) -> Result<bool, StoreError> {
     use identity_facts as t;
     Ok(
         on!(conn, c => diesel::select(diesel::dsl::exists(t::table.filter(t::person_id.eq(bytes(person.0))))).get_result(c))?,
@@ -236,6 +233,7 @@ fn join_row(person: PersonId, key: &JoinKey, recording: &Recording) -> Row {
         stage_event_id: recording.event.map(|e| bytes(e.0)),
         batch_id: recording.batch.map(|b| bytes(b.0)),
         recorded_by: recording.by.clone(),
+        basis: None,
     }
 }
 

@@ -262,6 +262,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    endpoint_refusals (endpoint_id, day, code) {
+        endpoint_id -> BigInt,
+        day -> BigInt,
+        code -> Text,
+        refused -> BigInt,
+        last_at -> BigInt,
+    }
+}
+
+diesel::table! {
     deliveries (id) {
         id -> Binary,
         endpoint_id -> Nullable<BigInt>,
@@ -323,6 +333,7 @@ diesel::table! {
         stage_event_id -> Nullable<Binary>,
         batch_id -> Nullable<Binary>,
         recorded_by -> Text,
+        basis -> Nullable<Text>,
     }
 }
 
@@ -528,6 +539,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     rollup_days,
     rollup_quarters,
     endpoints,
+    endpoint_refusals,
     deliveries,
     delivery_items,
     stage_events,

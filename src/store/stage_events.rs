@@ -211,6 +211,14 @@ pub fn visible(conn: &mut Conn, moments: &Moments) -> Result<Vec<StageEvent>, St
     rows.into_iter().map(Loaded::into_event).collect()
 }
 
+/// One standing event.
+pub fn get(conn: &mut Conn, id: StageEventId) -> Result<StageEvent, StoreError> {
+    use stage_events as t;
+    let row: Option<Loaded> = on!(conn, c => t::table.filter(t::id.eq(bytes(id.0))).filter(t::voided_at.is_null())
+        .select(Loaded::as_select()).first(c).optional())?;
+    row.map(Loaded::into_event).transpose()?.ok_or_else(|| StoreError::NotFound(format!("stage event {id}")))
+}
+
 /// Those of some events that there are, each with whether it has been voided.
 pub fn get_all(conn: &mut Conn, ids: &[StageEventId]) -> Result<Vec<(StageEvent, bool)>, StoreError> {
     use stage_events as t;

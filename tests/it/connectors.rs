@@ -72,11 +72,14 @@ fn inbox(app: &TestApp) -> Vec<Value> {
     app.client.get("/api/v1/deliveries").expect(200)["items"].as_array().expect("items").clone()
 }
 
+/// A status, headers and a body.
+type Answer = (u16, String, String);
+
 /// A vendor's API that answers what it is told to, and remembers who asked.
 #[derive(Clone)]
 struct StandIn {
     base: String,
-    answers: Arc<Mutex<HashMap<String, (u16, String, String)>>>,
+    answers: Arc<Mutex<HashMap<String, Answer>>>,
     asked: Arc<Mutex<Vec<(String, String)>>>,
 }
 

@@ -6,7 +6,7 @@ use crate::support::{TestApp, row};
 
 const MARCH: &str = "from=2026-03-01&to=2026-03-31";
 
-fn tell(app: &TestApp, id: &str, stage: &str, more: &Value) -> Value {
+pub(crate) fn tell(app: &TestApp, id: &str, stage: &str, more: &Value) -> Value {
     app.clock.advance_ms(60_000);
     let at = headwater::domain::time::Clock::now(&*app.clock).to_string();
     let mut event = json!({ "event_id": id, "stage": stage, "occurred_at": at });
@@ -14,7 +14,7 @@ fn tell(app: &TestApp, id: &str, stage: &str, more: &Value) -> Value {
     app.client.post("/api/v1/conversions", &event).expect(201)
 }
 
-fn people(app: &TestApp) -> Vec<Value> {
+pub(crate) fn people(app: &TestApp) -> Vec<Value> {
     app.client.get("/api/v1/people").expect(200)["items"].as_array().expect("people").clone()
 }
 

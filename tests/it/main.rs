@@ -28,6 +28,8 @@ mod doctor;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod exports;
@@ -41,6 +43,8 @@ mod inbox;
 mod limits;
 #[cfg(test)]
 mod links;
+#[cfg(test)]
+mod matching;
 #[cfg(test)]
 mod models_page;
 #[cfg(test)]

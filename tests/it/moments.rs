@@ -5,6 +5,7 @@ use headwater::domain::ids::{BatchId, ChannelId, LinkId, TouchId};
 use headwater::domain::person::IdentityFact;
 use headwater::domain::time::{Clock, Day, DayRange, UtcMillis};
 use headwater::domain::touch::TouchClass;
+use headwater::jobs::matching::{self, Named};
 use headwater::store::labels::Author;
 use headwater::store::touches::{self, Reclassified};
 use headwater::store::{Conn, Moments, StoreError, costs, identity, labels, ledger, links, stage_events};
@@ -110,7 +111,7 @@ on_both! {
             IdentityFact::Join { person, .. } => Some(*person),
             _ => None,
         }).collect();
-        write(&app, |conn, author| identity::judge(conn, persons[0], persons[1], true, author));
+        write(&app, |conn, author| matching::judge(conn, &[persons[0], persons[1]].map(Named::Person), true, author).map(drop));
         let after = horizon(&app);
 
         let old = Moments::all(before);

@@ -6,6 +6,7 @@ use headwater::domain::ids::{BatchId, LinkId, PersonId, TouchId};
 use headwater::domain::person::IdentityFact;
 use headwater::domain::time::{Clock, UtcMillis};
 use headwater::domain::touch::{TouchClass, TouchKind};
+use headwater::jobs::matching::{self, Named};
 use headwater::reports::cost_per_lead::{COLUMNS, Row};
 use headwater::reports::restatement::{self, Asked, CAUSES, asked_from};
 use headwater::reports::sheet::{Document, Sheet, SheetCell};
@@ -103,7 +104,7 @@ on_both! {
             ("rate", &|| rate("1.6")),
             ("relabel", &|| drop(app.client.patch("/api/v1/links/lnk_1", &json!({ "channel": "x-organic", "effect": "correction" })).expect(200))),
             ("reclassification", &|| reclassify(&app, first.id, TouchClass::Bot)),
-            ("merge", &|| write(&app, |conn, author| identity::judge(conn, people[1], people[3], true, author))),
+            ("merge", &|| write(&app, |conn, author| matching::judge(conn, &[people[1], people[3]].map(Named::Person), true, author).map(drop))),
             ("rejection", &|| drop(tell(&app, "n2", "rejected", at, &of(2)))),
             ("refund", &|| drop(tell(&app, "r2", "refund", at, &of(2)))),
             ("late_touch", &|| store(&app, &[click(2, time("2026-02-19T10:00:00Z"))])),
@@ -378,7 +379,9 @@ impl Chance<'_> {
         if people.len() > 1 {
             let (a, b, merged) = (self.dice.of(&people), self.dice.of(&people), self.dice.below(3) > 0);
             if a != b {
-                write(self.app, |conn, author| identity::judge(conn, a, b, merged, author));
+                write(self.app, |conn, author| {
+                    matching::judge(conn, &[a, b].map(Named::Person), merged, author).map(drop)
+                });
             }
         }
     }

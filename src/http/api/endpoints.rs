@@ -5,12 +5,17 @@ use actix_web::web::{Data, Json, Path};
 use serde::{Deserialize, Serialize};
 
 use super::Listed;
+use super::endpoint_setup::{HealthView, SetupView};
 use crate::domain::fault::Fault;
+use crate::domain::health::Traffic;
 use crate::domain::ids::EndpointId;
+use crate::domain::time::UtcMillis;
 use crate::http::auth::{Can, EndpointsWrite};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::state::State;
+use crate::jobs::connectors::preset_of;
 use crate::jobs::edit_endpoints::{self, EndpointDraft};
+use crate::store::endpoint_traffic;
 use crate::store::endpoints::{self, Endpoint};
 
 /// An endpoint to be made.
@@ -52,17 +57,27 @@ pub struct EndpointView {
     /// Where the sender posts to.
     url: String,
     preset: String,
+    /// The URL that the sender signs, if not this server's public one.
+    signed_url: Option<String>,
     currency: Option<String>,
     counts_revenue: bool,
     archived: bool,
+    health: HealthView,
+    /// What to do in the vendor's screens; told when the endpoint is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setup: Option<SetupView>,
     /// Shown once, when the endpoint is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
 }
 
 impl EndpointView {
-    fn of(e: Endpoint, state: &State, secret: Option<String>) -> Self {
+    pub(super) fn of(e: Endpoint, state: &State, secret: Option<String>, traffic: &Traffic, now: UtcMillis) -> Self {
+        let preset = preset_of(&e).ok().filter(|_| secret.is_some());
         Self {
+            health: HealthView::of(traffic, now),
+            setup: preset.as_deref().map(Into::into),
+            signed_url: e.signed_url,
             url: state.url(&format!("/hooks/{}", e.token)),
             id: e.id,
             name: e.name,
@@ -81,8 +96,11 @@ pub(crate) async fn list_endpoints(
     _caller: Can<EndpointsWrite>,
     state: Data<State>,
 ) -> Result<Json<Listed<EndpointView>>, Problem> {
-    let list = state.db.read(endpoints::list).await?;
-    Ok(Json(Listed::whole(list.into_iter().map(|e| EndpointView::of(e, &state, None)).collect())))
+    let now = state.clock.now();
+    state.flush_refusals().await;
+    let list = state.db.read(move |conn| endpoint_traffic::of_all(conn, now)).await?;
+    let view = |(endpoint, traffic): (Endpoint, Traffic)| EndpointView::of(endpoint, &state, None, &traffic, now);
+    Ok(Json(Listed::whole(list.into_iter().map(view).collect())))
 }
 
 /// Makes an endpoint. The answer holds its secret, which is not shown again.
@@ -108,7 +126,13 @@ pub(crate) async fn create_endpoint(
     let (context, now) = (state.intake(), state.clock.now());
     let made = state.db.write(move |conn| edit_endpoints::create(conn, &draft, &context, now)).await?;
     state.refresh_endpoints().await;
-    Ok(HttpResponse::Created().json(EndpointView::of(made.endpoint, &state, Some(made.secret))))
+    Ok(HttpResponse::Created().json(EndpointView::of(
+        made.endpoint,
+        &state,
+        Some(made.secret),
+        &Traffic::default(),
+        now,
+    )))
 }
 
 /// Replaces an endpoint's mapping; replay quarantined deliveries afterwards.

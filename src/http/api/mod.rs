@@ -2,11 +2,13 @@
 
 pub mod conversions;
 pub mod costs;
+pub mod endpoint_setup;
 pub mod endpoints;
 pub mod imports;
 pub mod inbox;
 pub mod labels;
 pub mod links;
+pub mod matching;
 pub mod openapi;
 pub mod people;
 pub mod rates;

@@ -4,7 +4,10 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{conversions, costs, endpoints, imports, inbox, labels, links, people, rates, reports, schedules};
+use super::{
+    conversions, costs, endpoint_setup, endpoints, imports, inbox, labels, links, matching, people, rates, reports,
+    schedules,
+};
 
 /// The document.
 #[derive(Debug, OpenApi)]
@@ -18,6 +21,7 @@ use super::{conversions, costs, endpoints, imports, inbox, labels, links, people
         links::list_links, links::create_link, links::get_link, links::change_link,
         conversions::post_conversions, conversions::list_conversions, conversions::void_conversion,
         people::list_people, people::get_person, people::merge, people::unmerge, people::list_shared,
+        matching::list_unmatched, matching::create_match, matching::list_matches, matching::undo_match,
         costs::post_costs, costs::list_costs, costs::list_batches, costs::undo_batch,
         imports::post_import, imports::list_presets, imports::save_preset, imports::remove_preset,
         imports::list_platforms, imports::map_account, imports::map_campaign,
@@ -25,6 +29,8 @@ use super::{conversions, costs, endpoints, imports, inbox, labels, links, people
         schedules::list_hourly_rates, schedules::post_hourly_rate,
         rates::list_rates, rates::post_rates, rates::import_rates,
         endpoints::list_endpoints, endpoints::create_endpoint, endpoints::set_mapping, endpoints::archive_endpoint,
+        endpoint_setup::list_presets, endpoint_setup::get_endpoint, endpoint_setup::change_endpoint, endpoint_setup::add_secret,
+        endpoint_setup::end_secrets, endpoint_setup::test_endpoint,
         inbox::list_deliveries, inbox::get_delivery, inbox::replay_delivery, inbox::replay_deliveries,
         reports::list_reports, reports::cost_per_lead, reports::sheets, reports::list_models,
         reports::post_metrics, reports::account_metrics,

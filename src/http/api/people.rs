@@ -5,14 +5,17 @@ use actix_web::web::{Data, Json, Path};
 use serde::{Deserialize, Serialize};
 
 use super::Listed;
+use crate::domain::fault::Fault;
 use crate::domain::ids::PersonId;
+use crate::domain::matching::Target;
 use crate::http::auth::{Can, ConversionsWrite, ReportsRead};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::state::State;
+use crate::jobs::matching::{self, Named};
 use crate::reports;
 use crate::reports::journey::{self, PersonJourney, Step};
 use crate::store::labels::Author;
-use crate::store::{Moments, identity, ledger};
+use crate::store::{Moments, ledger};
 
 /// A step of a journey.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -110,9 +113,9 @@ pub(crate) async fn get_person(
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PairBody {
-    /// One.
+    /// One: a person's id, or a contact id such as `crm:51`.
     person: String,
-    /// The other.
+    /// The other, likewise. A contact that no event has told of yet is taken, too.
     other: String,
 }
 
@@ -137,9 +140,21 @@ pub(crate) async fn unmerge(
 }
 
 async fn judge(author: Author, state: &State, body: &PairBody, merged: bool) -> Result<HttpResponse, Problem> {
-    let (a, b): (PersonId, PersonId) = (body.person.parse()?, body.other.parse()?);
-    state.db.write(move |conn| identity::judge(conn, a, b, merged, &author)).await?;
+    let pair = [named(&body.person, "person")?, named(&body.other, "other")?];
+    state.db.write(move |conn| matching::judge(conn, &pair, merged, &author)).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+fn named(text: &str, field: &str) -> Result<Named, Fault> {
+    match text.parse().map_err(|f: Fault| f.named(field))? {
+        Target::Person(id) => Ok(Named::Person(id)),
+        Target::Contact(key) => Ok(Named::Contact(key)),
+        Target::Click(_) | Target::Visitor(_) => Err(Fault::new(
+            field,
+            "target-unfit",
+            "a click or a browser is no person; give a person's id or a contact id such as crm:51",
+        )),
+    }
 }
 
 /// A click id or browser that two known people brought. The first keeps it; nobody is fused.

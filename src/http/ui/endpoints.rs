@@ -1,21 +1,24 @@
 //! Endpoints: where CRMs and forms post to.
 
-use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, Query};
 use askama::Template;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::endpoint::Fresh;
 use super::forms::{Choice, Fields, Form};
 use super::once;
-use super::page::{PageError, PageResult, Shell, faults_of, ok, see, unprocessable};
+use super::page::{PageError, PageResult, Shell, faults_of, ok, see, sentence, unprocessable, when};
 use super::session::{Posted, SignedIn};
 use super::sign_in::set;
+use crate::connectors::presets;
 use crate::domain::fault::Fault;
+use crate::domain::health::{self, RULE, Traffic};
 use crate::domain::ids::EndpointId;
+use crate::domain::time::UtcMillis;
 use crate::http::state::State;
 use crate::jobs::edit_endpoints::{self, EndpointDraft};
-use crate::store::StoreError;
-use crate::store::endpoints;
+use crate::store::endpoints::{self, Endpoint};
+use crate::store::{StoreError, endpoint_traffic};
 
 /// A flash code.
 #[derive(Debug, Default, Deserialize)]
@@ -23,23 +26,13 @@ pub(super) struct Done {
     done: Option<String>,
 }
 
-/// A new endpoint, shown once.
-#[derive(Serialize, Deserialize)]
-struct Fresh {
-    name: String,
-    url: String,
-    secret: String,
-    is_signed: bool,
-    has_own_fields: bool,
-}
-
 struct EndpointRow {
     id: String,
     name: String,
-    url: String,
-    verification: String,
-    currency: String,
-    counts_revenue: bool,
+    preset: String,
+    light: &'static str,
+    reason: String,
+    last: String,
     is_archived: bool,
 }
 
@@ -48,53 +41,46 @@ struct EndpointRow {
 struct EndpointsPage {
     shell: Shell,
     form: Form,
-    proofs: Vec<Choice>,
+    presets: Vec<Choice>,
     rows: Vec<EndpointRow>,
-    fresh: Option<(Fresh, String)>,
+    rule: &'static str,
 }
 
 /// `GET /app/endpoints`
-pub(super) async fn list(request: HttpRequest, who: SignedIn, state: Data<State>, query: Query<Done>) -> PageResult {
-    let form = Form::new(Fields::of([("verification", "standard-webhooks"), ("counts_revenue", "on")]));
+pub(super) async fn list(who: SignedIn, state: Data<State>, query: Query<Done>) -> PageResult {
+    let form = Form::new(Fields::of([("preset", "standard-webhooks"), ("counts_revenue", "on")]));
     let mut page = list_page(&who, &state, form).await?;
     page.shell = page.shell.after(query.done.as_deref());
-    let fresh: Option<Fresh> = once::take(&request, &state, &who.session, "endpoint");
-    page.fresh = fresh.map(|f| {
-        let example = example(&f);
-        (f, example)
-    });
-    let mut response = ok(&page)?;
-    set(&mut response, &once::gone(&state))?;
-    Ok(response)
+    ok(&page)
 }
 
 async fn list_page(who: &SignedIn, state: &State, form: Form) -> Result<EndpointsPage, PageError> {
-    let list = state.db.read(endpoints::list).await?;
-    let rows = list
-        .into_iter()
-        .map(|e| EndpointRow {
-            id: e.id.to_string(),
-            url: state.url(&format!("/hooks/{}", e.token)),
-            name: e.name,
-            verification: e.preset,
-            currency: e.currency.map(|c| c.code().to_owned()).unwrap_or_default(),
-            counts_revenue: e.counts_revenue,
-            is_archived: e.archived_at.is_some(),
-        })
-        .collect();
-    let proofs = vec![
-        Choice::explained(
-            "standard-webhooks",
-            "Signed (Standard Webhooks)",
-            "The sender signs each delivery with the secret. Choose this wherever the sender can.",
-        ),
-        Choice::explained(
-            "bearer",
-            "Bearer token",
-            "The sender repeats the secret in the Authorization header. For senders that cannot sign.",
-        ),
-    ];
-    Ok(EndpointsPage { shell: Shell::new("endpoints", "Endpoints", &who.session), form, proofs, rows, fresh: None })
+    let now = state.clock.now();
+    state.flush_refusals().await;
+    let list = state.db.read(move |conn| endpoint_traffic::of_all(conn, now)).await?;
+    let mut presets: Vec<Choice> =
+        presets::all().iter().map(|p| Choice::new(p.name.clone(), p.title.clone())).collect();
+    presets.sort_by_key(|choice| choice.label.to_lowercase());
+    Ok(EndpointsPage {
+        shell: Shell::new("endpoints", "Endpoints", &who.session),
+        form,
+        presets,
+        rows: list.into_iter().map(|(endpoint, traffic)| endpoint_row(endpoint, &traffic, now)).collect(),
+        rule: RULE,
+    })
+}
+
+fn endpoint_row(endpoint: Endpoint, traffic: &Traffic, now: UtcMillis) -> EndpointRow {
+    let judged = health::judge(traffic, now);
+    EndpointRow {
+        id: endpoint.id.to_string(),
+        name: endpoint.name,
+        preset: presets::by_name(&endpoint.preset).map_or(endpoint.preset, |p| p.title.clone()),
+        light: judged.light.as_str(),
+        reason: judged.reasons.first().map(|r| sentence(r)).unwrap_or_default(),
+        last: traffic.last_at.map(when).unwrap_or_default(),
+        is_archived: endpoint.archived_at.is_some(),
+    }
 }
 
 /// `POST /app/endpoints`
@@ -109,20 +95,15 @@ pub(super) async fn create(posted: Posted, state: Data<State>) -> PageResult {
     };
     match made {
         Ok(made) => {
-            let fresh = Fresh {
-                url: state.url(&format!("/hooks/{}", made.endpoint.token)),
-                name: made.endpoint.name,
-                secret: made.secret,
-                is_signed: made.endpoint.preset == "standard-webhooks",
-                has_own_fields: fields.some("mapping").is_some(),
-            };
-            let mut response = see("/app/endpoints?done=endpoint-created");
+            state.refresh_endpoints().await;
+            let mut response = see(&format!("/app/endpoints/{}?done=endpoint-created", made.endpoint.id));
+            let fresh = Fresh { secret: made.secret, is_new: true };
             set(&mut response, &once::keep(&state, &who.session, "endpoint", fresh)?)?;
             Ok(response)
         }
         Err(error) => {
             // A secret that was typed is not sent back.
-            let names = ["name", "verification", "mapping", "currency", "counts_revenue"];
+            let names = ["name", "preset", "own_preset", "mapping", "currency", "counts_revenue", "signed_url"];
             let kept = Fields::of(names.map(|n| (n, fields.get(n))));
             unprocessable(&list_page(&who, &state, Form::refused(kept, faults_of(error)?)).await?)
         }
@@ -150,7 +131,9 @@ fn draft(fields: &Fields) -> Result<EndpointDraft, Vec<Fault>> {
     }
     Ok(EndpointDraft {
         name: fields.text("name"),
-        preset: fields.text("verification"),
+        preset: fields.text("preset"),
+        own_preset: fields.some("own_preset"),
+        signed_url: fields.some("signed_url"),
         secret: fields.some("secret"),
         mapping: fields.some("mapping"),
         currency,
@@ -159,30 +142,30 @@ fn draft(fields: &Fields) -> Result<EndpointDraft, Vec<Fault>> {
     })
 }
 
-/// A command that posts one lead and works as it stands.
-fn example(fresh: &Fresh) -> String {
-    let url = quoted(&fresh.url);
-    let secret = quoted(&fresh.secret);
-    let body = if fresh.has_own_fields {
+/// A command that posts one lead and works as it stands; for senders that people write themselves.
+pub(super) fn example(preset: &str, url: &str, secret: &str, has_own_fields: bool) -> Option<String> {
+    let (url, secret) = (quoted(url), quoted(secret));
+    let body = if has_own_fields {
         "body=$(cat event.json)   # one event of the sender, as your mapping reads it".to_owned()
     } else {
         "body=\"{\\\"event_id\\\":\\\"test-$(date +%s)\\\",\\\"stage\\\":\\\"lead\\\",\
          \\\"occurred_at\\\":\\\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\\\",\\\"person\\\":\\\"crm:test-person\\\"}\""
             .to_owned()
     };
-    if !fresh.is_signed {
-        return format!(
+    match preset {
+        "bearer" => Some(format!(
             "{body}\ncurl -sS -w '\\n' {url} \\\n  -H 'Content-Type: application/json' \\\n  -H 'Authorization: Bearer '{secret} \\\n  -d \"$body\""
-        );
+        )),
+        "standard-webhooks" => Some(format!(
+            "secret={secret}\n{body}\n\
+             id=msg_$(date +%s) time=$(date +%s)\n\
+             key=$(printf %s \"${{secret#whsec_}}\" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \\n')\n\
+             sign=$(printf %s \"$id.$time.$body\" | openssl dgst -sha256 -mac HMAC -macopt \"hexkey:$key\" -binary | openssl base64 -A)\n\
+             curl -sS -w '\\n' {url} \\\n  -H 'Content-Type: application/json' \\\n  -H \"webhook-id: $id\" \\\n  \
+             -H \"webhook-timestamp: $time\" \\\n  -H \"webhook-signature: v1,$sign\" \\\n  -d \"$body\""
+        )),
+        _ => None,
     }
-    format!(
-        "secret={secret}\n{body}\n\
-         id=msg_$(date +%s) time=$(date +%s)\n\
-         key=$(printf %s \"${{secret#whsec_}}\" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \\n')\n\
-         sign=$(printf %s \"$id.$time.$body\" | openssl dgst -sha256 -mac HMAC -macopt \"hexkey:$key\" -binary | openssl base64 -A)\n\
-         curl -sS -w '\\n' {url} \\\n  -H 'Content-Type: application/json' \\\n  -H \"webhook-id: $id\" \\\n  \
-         -H \"webhook-timestamp: $time\" \\\n  -H \"webhook-signature: v1,$sign\" \\\n  -d \"$body\""
-    )
 }
 
 /// A word of the shell, whatever it holds.

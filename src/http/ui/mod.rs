@@ -8,6 +8,7 @@ mod api_page;
 mod assets;
 mod conversions;
 mod costs;
+mod endpoint;
 mod endpoints;
 mod forms;
 mod import;
@@ -28,6 +29,7 @@ mod session;
 mod set_up;
 mod sheets;
 mod sign_in;
+mod unmatched;
 mod upload;
 
 use actix_web::HttpResponse;
@@ -102,10 +104,12 @@ fn reading(service: &mut ServiceConfig) {
         .route("/import/file/{token}/columns", web::get().to(import_map::show))
         .route("/platforms", web::get().to(platforms::list))
         .route("/conversions", web::get().to(conversions::list))
+        .route("/unmatched", web::get().to(unmatched::list))
         .route("/inbox", web::get().to(inbox::list))
         .route("/inbox/{id}", web::get().to(inbox::show))
         .route("/people/{id}", web::get().to(people::show))
         .route("/endpoints", web::get().to(endpoints::list))
+        .route("/endpoints/{id}", web::get().to(endpoint::show))
         .route("/keys", web::get().to(keys::list));
 }
 
@@ -135,7 +139,16 @@ fn writing(service: &mut ServiceConfig) {
         .route("/platforms/{id}", web::post().to(platforms::map))
         .route("/inbox/replay", web::post().to(inbox::replay_all))
         .route("/inbox/{id}/replay", web::post().to(inbox::replay))
+        .route("/matches", web::post().to(unmatched::record))
+        .route("/matches/{id}/undo", web::post().to(unmatched::undo))
         .route("/endpoints", web::post().to(endpoints::create))
+        .route("/endpoints/{id}", web::post().to(endpoint::change))
+        .route("/endpoints/{id}/stages", web::post().to(endpoint::set_stages))
+        .route("/endpoints/{id}/mapping", web::post().to(endpoint::set_mapping))
+        .route("/endpoints/{id}/api", web::post().to(endpoint::set_api))
+        .route("/endpoints/{id}/secrets", web::post().to(endpoint::add_secret))
+        .route("/endpoints/{id}/secrets/end", web::post().to(endpoint::end_secrets))
+        .route("/endpoints/{id}/test", web::post().to(endpoint::test))
         .route("/endpoints/{id}/archive", web::post().to(endpoints::archive))
         .route("/keys", web::post().to(keys::create))
         .route("/keys/{id}/revoke", web::post().to(keys::revoke));

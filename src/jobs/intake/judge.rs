@@ -16,6 +16,7 @@ use super::{IntakeContext, Reading, Says, Told, Understood};
 use crate::domain::delivery::Delivery;
 use crate::domain::fault::Fault;
 use crate::domain::ids::StageEventId;
+use crate::domain::intake::TEST_EVENT;
 use crate::domain::stage::StageEventDraft;
 use crate::domain::time::UtcMillis;
 use crate::jobs::reading::supply;
@@ -130,6 +131,11 @@ impl Judge<'_> {
                 item.verdict = Verdict::NeedsEnrichment;
                 item.code = Some(record.clone());
                 item.detail = Some(format!("it names a record ({record}) that has to be read from the sender first"));
+            }
+            Says::Test(words) => {
+                item.verdict = Verdict::Ignored;
+                item.code = Some(TEST_EVENT.to_owned());
+                item.detail = Some(words.clone());
             }
             Says::Fault(faults) => set_faults(item, faults),
         }

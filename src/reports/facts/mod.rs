@@ -6,6 +6,7 @@
 
 mod chunks;
 mod journeys;
+mod parents;
 mod people;
 mod sales;
 mod touches;
@@ -17,6 +18,7 @@ pub(super) use touches::{Eligibility, Excluded};
 
 use std::collections::HashMap;
 
+use self::parents::Parents;
 use self::sales::Sales;
 use super::labels::Labels;
 use crate::domain::attribution::journey::Milestones;
@@ -25,6 +27,9 @@ use crate::domain::person::People;
 use crate::domain::stage::{Stage, StageEvent, Subject};
 use crate::domain::time::UtcMillis;
 use crate::store::{Conn, Moments, StoreError, stage_events};
+
+/// How many parents are followed from one event to whose it is.
+const PARENTS_MAX: usize = 4;
 
 /// Whose event it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +60,7 @@ pub(super) struct Facts {
     /// Whose each event is, with its place among the events; in order.
     owned: Vec<(Who, usize)>,
     sales: Sales,
+    parents: Parents,
     milestones: HashMap<PersonId, Milestones>,
     /// What people said led them here, in the order of time.
     answers: HashMap<PersonId, Vec<(UtcMillis, String)>>,
@@ -71,10 +77,12 @@ impl Facts {
             events: stage_events::visible(conn, moments)?,
             owned: Vec::new(),
             sales: Sales::default(),
+            parents: Parents::default(),
             milestones: HashMap::new(),
             answers: HashMap::new(),
             deals: HashMap::new(),
         };
+        facts.parents = Parents::of(&facts.events);
         let mut owners: Vec<Who> = facts.events.iter().map(|e| facts.direct_owner(e)).collect();
         facts.note_milestones(&owners);
         let purchases = || facts.events.iter().zip(&owners).filter(|(e, _)| e.stage.is_purchase());
@@ -132,8 +140,16 @@ impl Facts {
         }
         let is_deal =
             event.stage.is_purchase() || matches!(event.stage, Stage::Opportunity | Stage::Refund | Stage::Lost);
-        if let Some(subject) = event.subject.as_ref().filter(|_| is_deal) {
-            clusters.extend(self.people.of_subject(subject));
+        if is_deal {
+            if let Some(subject) = &event.subject {
+                clusters.extend(self.people.of_subject(subject));
+            }
+            // An invoice that names nobody is its subscription's, and so are the people of that.
+            if event.person.is_none()
+                && let Some(parent) = subject_of_parent(event)
+            {
+                clusters.extend(self.people.of_subject(&parent));
+            }
             clusters.sort_unstable();
             clusters.dedup();
         }
@@ -192,17 +208,34 @@ impl Facts {
     }
 
     fn direct_owner(&self, event: &StageEvent) -> Who {
+        self.owner_by_parents(event, PARENTS_MAX)
+    }
+
+    /// Whose event it is: its person's, its subject's, its parent's. Without a person, everything of one parent is one
+    /// owner's: the invoices of a subscription are one customer, whoever that is.
+    fn owner_by_parents(&self, event: &StageEvent, steps: usize) -> Who {
         if let Some(person) = event.person {
             return Who::Person(self.people.cluster(person));
         }
-        match &event.subject {
-            Some(subject) => match self.people.of_subject(subject).next() {
-                Some(person) => Who::Person(person),
-                None => Who::Subject(subject.clone()),
-            },
-            None => Who::Event(event.id),
+        let of_subject = |subject: &Subject| self.people.of_subject(subject).next();
+        let known = self.people.of_event(event.id).or_else(|| event.subject.as_ref().and_then(of_subject));
+        if let Some(person) = known {
+            return Who::Person(person);
+        }
+        if let Some(parent) = self.parents.of_child(event).filter(|_| steps > 0).and_then(|p| self.events.get(p)) {
+            return self.owner_by_parents(parent, steps - 1);
+        }
+        match (subject_of_parent(event), &event.subject) {
+            (Some(parent), _) => of_subject(&parent).map_or(Who::Subject(parent), Who::Person),
+            (None, Some(subject)) => Who::Subject(subject.clone()),
+            (None, None) => Who::Event(event.id),
         }
     }
+}
+
+/// The subject that an event's parent names, if it has the form of one.
+fn subject_of_parent(event: &StageEvent) -> Option<Subject> {
+    event.parent.as_deref().and_then(|parent| Subject::parse(parent).ok())
 }
 
 fn earlier(a: Option<UtcMillis>, b: Option<UtcMillis>) -> Option<UtcMillis> {

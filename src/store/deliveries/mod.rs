@@ -211,6 +211,14 @@ pub fn get_all(conn: &mut Conn, ids: &[DeliveryId]) -> Result<Vec<Kept>, StoreEr
     rows.into_iter().map(Loaded::into_kept).collect()
 }
 
+/// The newest delivery that an endpoint took under a message id.
+pub fn by_message(conn: &mut Conn, endpoint: EndpointId, message_id: &str) -> Result<Option<DeliveryId>, StoreError> {
+    let row: Option<Vec<u8>> = on!(conn, c => deliveries::table
+        .filter(deliveries::message_id.eq(message_id)).filter(deliveries::endpoint_id.eq(endpoint.0))
+        .order(deliveries::id.desc()).select(deliveries::id).first(c).optional())?;
+    row.map(|id| uuid(&id).map(DeliveryId)).transpose()
+}
+
 /// The verdicts on the items of deliveries, in order.
 pub fn items(conn: &mut Conn, ids: &[DeliveryId]) -> Result<Vec<Item>, StoreError> {
     use delivery_items as t;

@@ -27,7 +27,7 @@ pub use count::{TouchCount, count};
 pub use insert::{insert, insert_prepared};
 pub use journeys::{Wanted, browsers_of, by_ids, by_visitors};
 pub use paths::Paths;
-pub use read::{HumanClick, counts_by_link, human_clicks_since, known_external};
+pub use read::{HumanClick, counts_by_link, human_between, human_clicks_since, known_external};
 pub use words::{DeviceId, Words, devices};
 
 pub(in crate::store) use codes::{class_code, class_of, kind_code, kind_of};

@@ -10,7 +10,7 @@ use crate::domain::ids::{LinkId, TouchId, VisitorId};
 use crate::domain::time::UtcMillis;
 use crate::domain::touch::{TouchClass, TouchKind};
 use crate::store::schema::touches;
-use crate::store::{Conn, ROWS_PER_STATEMENT, StoreError, bytes, rollups};
+use crate::store::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, bytes, rollups};
 
 const HUMAN: TouchClass = TouchClass::Human;
 
@@ -89,6 +89,29 @@ pub fn human_clicks_since(
         }
     }
     Ok(clicks)
+}
+
+/// Human clicks, landings and forms in `[from, to)` that a report sees; none where there are more than `limit`, views and
+/// others included.
+pub fn human_between(
+    conn: &mut Conn,
+    (from, to): (UtcMillis, UtcMillis),
+    limit: usize,
+    moments: &Moments,
+) -> Result<Option<Vec<Touch>>, StoreError> {
+    use touches as t;
+    let (first, end) = id_range(from, to);
+    let at_most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let rows: Vec<Loaded> = on!(conn, c => t::table
+        .filter(t::id.ge(&first[..])).filter(t::id.lt(&end[..]))
+        .filter(t::recorded_at.le(moments.touches.0)).filter(t::voided_at.is_null().or(t::voided_at.gt(moments.voids.0)))
+        .limit(at_most).select(Loaded::as_select()).load(c))?;
+    if rows.len() > limit {
+        return Ok(None);
+    }
+    let later = classes::of_touches(conn, rows.iter().map(|r| r.id), moments.classes)?;
+    let touches = rows.into_iter().map(|row| row.into_touch(&later)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(touches.into_iter().filter(|t| t.class == HUMAN && t.kind != TouchKind::View).collect()))
 }
 
 /// Human and other clicks per link as things stand, for the list of links.
