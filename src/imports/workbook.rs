@@ -139,12 +139,15 @@ fn xls(bytes: &[u8]) -> Result<Vec<WorkbookSheet>, Fault> {
     Ok(sheets)
 }
 
-/// Refuses an old workbook whose cells lie so far apart that a table of them would not fit into memory.
+/// Refuses an old workbook whose cells lie so far apart, or that says of a sheet that it is so large, that a table of it
+/// would not fit into memory: the reader reserves memory for both, and an allocation that fails ends the process.
 ///
-/// Looks at every cell record of every stream: `(type, length)` in front, then row and column as 16-bit numbers.
+/// Looks at every record of every stream: `(type, length)` in front, then in those of cells row and column as 16-bit
+/// numbers, and in those of dimensions first and last row and column (MS-XLS 2.4.90).
 fn check_records(bytes: &[u8]) -> Result<(), Fault> {
     const CELLS: &[u16] = &[0x0006, 0x00BD, 0x00BE, 0x00D6, 0x00FD, 0x0201, 0x0203, 0x0204, 0x0205, 0x027E];
     const BEGINNING: &[u16] = &[0x0009, 0x0209, 0x0409, 0x0809];
+    const DIMENSIONS: u16 = 0x0200;
     let mut file = cfb::CompoundFile::open(Cursor::new(bytes)).map_err(malformed)?;
     let streams: Vec<_> = file.walk().filter(cfb::Entry::is_stream).map(|e| e.path().to_path_buf()).collect();
     for path in streams {
@@ -162,13 +165,26 @@ fn check_records(bytes: &[u8]) -> Result<(), Fault> {
                 rows = rows.max(usize::from(u16::from_le_bytes([place[0], place[1]])) + 1);
                 columns = columns.max(usize::from(u16::from_le_bytes([place[2], place[3]])) + record.len() / 6 + 1);
             }
-            if rows.saturating_mul(columns) > 4 * CELLS_MAX {
+            if rows.saturating_mul(columns) > CELLS_MAX {
                 return Err(too_large("has cells too far apart"));
+            }
+            if kind == DIMENSIONS && stated_cells(record) > CELLS_MAX {
+                return Err(too_large("has a sheet that is said to be larger than any"));
             }
             rest = behind;
         }
     }
     Ok(())
+}
+
+/// How many cells a record of dimensions speaks of: rows in two or in four bytes each, columns always in two.
+fn stated_cells(record: &[u8]) -> usize {
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0_usize, |n, byte| n << 8 | usize::from(*byte));
+    let width = if record.len() < 14 { 2 } else { 4 };
+    let (rows, columns) = record.split_at_checked(2 * width).unwrap_or((record, &[]));
+    // The last column alone: a reader takes a first one that cannot be for the sheet's first.
+    let (rows, columns) = (rows.get(width..).unwrap_or(&[]), columns.get(2..4).unwrap_or(&[]));
+    (number(rows) + 1).saturating_mul(number(columns) + 1)
 }
 
 /// The rows of a sheet in the making.
@@ -245,6 +261,24 @@ mod tests {
             assert_eq!(number(n), text);
         }
         assert_eq!(number(f64::NAN), "");
+    }
+
+    #[test]
+    fn a_sheet_that_states_more_cells_than_memory_holds_is_refused() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/exports/social/linkedin_page/acme_content_1791191700000.xls"
+        );
+        let bytes = std::fs::read(path).expect("fixture");
+        let record = b"\x00\x02\x0e\x00";
+        let at = bytes.windows(4).position(|w| w == record).expect("a record of dimensions") + 4;
+        assert!(sheets(&bytes).is_ok());
+        for (byte, value) in [(7, 0xff), (6, 0xff), (7, 0x19)] {
+            let mut damaged = bytes.clone();
+            damaged[at + byte] = value;
+            damaged[at + 10] = 0xff;
+            assert_eq!(sheets(&damaged).expect_err("too large").code, "workbook-too-large", "{byte}");
+        }
     }
 
     #[test]

@@ -160,8 +160,9 @@ mod tests {
             connector.verify(&request(&signed.body)).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
             if preset.needs_secret() {
                 let stranger = sign(preset, Some(secret), &Unsigned { body: b"{}", ..unsigned }).expect(name);
-                let other =
-                    Connector::new(preset, &Overrides::default(), &[&secret.replace('a', "b").replace("00", "11")]);
+                let strange = secret.replace('a', "b").replace("AAEC", "BBEC").replace("00", "11");
+                assert_ne!(strange, secret, "{name}");
+                let other = Connector::new(preset, &Overrides::default(), &[&strange]);
                 let forged =
                     Request { method: "POST", url, headers: &stranger.headers, body: &stranger.body, received_at: at };
                 if let Ok(other) = other {
