@@ -27,6 +27,7 @@ use crate::http::state::{State, VISITOR_COOKIE_SETTING};
 use crate::http::track::Misses;
 use crate::jobs::edit_links::StoreLinks;
 use crate::jobs::endpoint_table::EndpointTable;
+use crate::jobs::enrich::Enrichment;
 use crate::jobs::inbox::Inbox;
 use crate::jobs::intake::IntakeContext;
 use crate::jobs::load_deliveries::DeliverySink;
@@ -128,9 +129,11 @@ pub fn serve(core: Core, clock: Arc<dyn Clock>, on_start: impl FnOnce(&Started))
     let deadline = Duration::from_millis(core.config.server.shutdown_ms);
     let state = build_state(core, clock)?;
     let poller = Poller::start(state.clone())?;
+    let enrichment = Enrichment::start(state.db.clone(), Arc::clone(&state.clock), state.intake())?;
     let outcome = actix_web::rt::System::new().block_on(run(state.clone(), deadline, on_start));
     state.is_ready.store(false, Ordering::Relaxed);
     poller.tell();
+    enrichment.tell();
     // One after the other: together they would wait for the same database.
     if !state.delivery_writer.flush_and_stop(deadline) || !state.writer.flush_and_stop(deadline) {
         tracing::warn!(

@@ -125,7 +125,7 @@ impl Load {
     pub(super) fn finish(self) -> Outcome<Answers> {
         let mut all = Answers::default();
         for thread in self.0 {
-            all.0.extend(thread.join().map_err(|_| "a client panicked")??.0);
+            all.0.extend(thread.join().map_err(|_panic| "a client panicked")??.0);
         }
         Ok(all)
     }

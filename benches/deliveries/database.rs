@@ -16,7 +16,7 @@ pub(super) enum Database {
 
 #[expect(clippy::disallowed_methods, reason = "with-postgres.sh says where its server is")]
 fn environment(name: &str) -> Outcome<String> {
-    std::env::var(name).map_err(|_| format!("{name} is not set: run this by ci/with-postgres.sh").into())
+    std::env::var(name).map_err(|_unset| format!("{name} is not set: run this by ci/with-postgres.sh").into())
 }
 
 impl Database {

@@ -1,20 +1,32 @@
-//! A mapping that a person wrote, of a webhook and of a file.
+//! What a person wrote: a mapping of a webhook, a connector preset, a mapping of a file.
 #![no_main]
 
-use headwater_fuzz::connectors::mapping::Mapping;
+use headwater_fuzz::connectors::overrides::Overrides;
+use headwater_fuzz::connectors::preset::Preset;
+use headwater_fuzz::connectors::reading::ReadingOutcome;
+use headwater_fuzz::connectors::request::Request;
+use headwater_fuzz::connectors::{Connector, presets};
 use headwater_fuzz::imports::decode::Sheet;
 use headwater_fuzz::imports::mapping::ImportMapping;
 use headwater_fuzz::imports::{conversions, costs, touches};
-use headwater_fuzz::take;
+use headwater_fuzz::{NOW, take};
 use libfuzzer_sys::fuzz_target;
 
 /// Rows that most mappings find something in.
 const FILE: &[u8] = b"id;when;who;what;how much\n1;2026-01-31T10:00:00Z;a@example.com;lead;1.234,50\n2;31.01.2026;;;\n";
 
 fuzz_target!(|text: &str| {
-    if let Ok(mapping) = Mapping::from_json(text) {
-        if let Ok(event) = mapping.map(br#"{"a":{"b":[1,"2026-01-31T10:00:00Z"]},"id":"e","stage":"lead"}"#, None) {
-            take(&event);
+    let overrides = Overrides::from_json(text).unwrap_or_default();
+    assert_eq!(Overrides::from_json(&overrides.to_json()), Ok(overrides.clone()), "a mapping is stored as it is");
+    let preset =
+        Preset::from_toml(text).unwrap_or_else(|_faults| presets::by_name("bearer").expect("built in").clone());
+    if let Ok(connector) = Connector::new(&preset, &overrides, &[]) {
+        let body = br#"{"a":{"b":[1,"2026-01-31T10:00:00Z"]},"id":"e","stage":"lead"}"#;
+        let request = Request { method: "POST", url: "", headers: &[], body, received_at: NOW };
+        for reading in connector.read(&request, None) {
+            if let ReadingOutcome::Event(event) = reading.outcome {
+                take(&event);
+            }
         }
     }
     let Ok(mapping) = ImportMapping::parse(text) else { return };

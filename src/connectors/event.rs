@@ -36,7 +36,7 @@ impl<'a> Stack<'a> {
         let Some(reader) = self.reader(field) else { return Ok(None) };
         let strict = self.setting(|s| s.click_id_strict).unwrap_or(false);
         match field {
-            Field::ClickId if !strict => reader.first_that(scope, |text, is_wild| is_click_id(text, is_wild)),
+            Field::ClickId if !strict => reader.first_that(scope, is_click_id),
             Field::Email => reader.first_that(scope, |text, is_wild| !is_wild || is_address(text)),
             _ => reader.first(scope),
         }

@@ -150,7 +150,7 @@ pub(super) fn public_key(text: &str) -> Option<Result<VerifyingKey, Fault>> {
 
 /// Bytes of a text in hex, in any case.
 pub(super) fn unhexed(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()

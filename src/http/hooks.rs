@@ -193,13 +193,14 @@ async fn keep(state: &State, delivery: Delivery) -> Result<(), Problem> {
     let id = delivery.id;
     match state.db.write(move |conn| deliveries::insert(conn, &[delivery], 1)).await {
         Ok(_) => {
-            tracing::warn!(delivery.id = %id, error = why, "a delivery was stored without the journal");
+            // The journal has told the cause once; the counter tells how many.
+            tracing::debug!(delivery.id = %id, error = why, "a delivery was stored without the journal");
             Metrics::count(&state.metrics.deliveries_stored_directly);
             state.inbox.wake();
             Ok(())
         }
         Err(error) => {
-            tracing::error!(error = %error, journal = why, "a delivery could be kept nowhere");
+            tracing::warn!(error = %error, journal = why, "a delivery could be kept nowhere");
             Metrics::count(&state.metrics.deliveries_unavailable);
             Err(Problem::unavailable("neither the journal nor the database could keep it; send it again"))
         }

@@ -61,7 +61,14 @@ enum Days {
 enum Amount {
     Decimal(Cell),
     Minor(Cell),
-    Hours { hours: Cell, worker: Cell, rate: Option<Cell> },
+    Hours(Box<HoursCells>),
+}
+
+/// Where the hours of a row are, whose they are, and what one costs.
+struct HoursCells {
+    hours: Cell,
+    worker: Cell,
+    rate: Option<Cell>,
 }
 
 struct Fields {
@@ -96,7 +103,7 @@ fn bind(sheet: &Sheet<'_>, mapping: &ImportMapping) -> Result<Fields, Vec<Fault>
     let (link, kind, document) = (field("link"), field("kind"), field("document"));
     let (allocation, note) = (field("allocation"), field("note"));
     // Hours without a rate are in the currency of the worker's own.
-    let is_priced = !matches!(amount, Some(Amount::Hours { rate: None, .. }));
+    let is_priced = !matches!(&amount, Some(Amount::Hours(cells)) if cells.rate.is_none());
     if currency.is_none() && mapping.currency.is_none() && is_priced {
         binder.fault(Fault::new(
             "currency",
@@ -129,7 +136,7 @@ fn amount_of_file(binder: &mut Binder<'_>) -> Option<Amount> {
                     return None;
                 }
             };
-            Some(Amount::Hours { hours, worker, rate: binder.field("rate") })
+            Some(Amount::Hours(Box::new(HoursCells { hours, worker, rate: binder.field("rate") })))
         }
         (None, None, None) => {
             binder.none_of(&["amount", "amount_minor", "hours"]);
@@ -178,7 +185,7 @@ fn cost(fields: &Fields, row: &Row, mapping: &ImportMapping) -> Result<(u64, Imp
     let mut gathered = Gathered::default();
     let days = gathered.keep(days(&fields.days, row));
     let amount = gathered.keep(amount(fields, row, mapping));
-    let is_labour = matches!(fields.amount, Amount::Hours { .. });
+    let is_labour = matches!(fields.amount, Amount::Hours(_));
     let kind = gathered.keep(kind(fields.kind.as_ref(), row, is_labour));
     let mut text = |cell: &Option<Cell>| gathered.keep(optional(cell.as_ref(), row)).flatten();
     let (channel, campaign, post) = (text(&fields.channel), text(&fields.campaign), text(&fields.post));
@@ -207,8 +214,8 @@ fn days(from: &Days, row: &Row) -> Result<DayRange, Fault> {
 
 fn amount(fields: &Fields, row: &Row, mapping: &ImportMapping) -> Result<(Money, Option<ImportedLabour>), Fault> {
     let known = currency(fields.currency.as_ref(), row, mapping)?;
-    if let Amount::Hours { hours, worker, rate } = &fields.amount {
-        return labour((hours, worker, rate.as_ref()), row, known, mapping).map(|(money, own)| (money, Some(own)));
+    if let Amount::Hours(cells) = &fields.amount {
+        return labour(cells, row, known, mapping).map(|(money, own)| (money, Some(own)));
     }
     let currency = required(known, fields)?;
     let money = match &fields.amount {
@@ -216,7 +223,7 @@ fn amount(fields: &Fields, row: &Row, mapping: &ImportMapping) -> Result<(Money,
         Amount::Minor(cell) => {
             Money::new(minor_units(cell, &cell.required(row)?)?, currency).map_err(|f| f.named(&cell.name))
         }
-        Amount::Hours { .. } => Ok(Money { minor: 0, currency }),
+        Amount::Hours(_) => Ok(Money { minor: 0, currency }),
     };
     Ok((money?, None))
 }
@@ -234,7 +241,7 @@ fn required(currency: Option<Currency>, fields: &Fields) -> Result<Currency, Fau
 
 /// Hours and what they cost, where the row says what an hour costs.
 fn labour(
-    (hours, worker, rate): (&Cell, &Cell, Option<&Cell>),
+    HoursCells { hours, worker, rate }: &HoursCells,
     row: &Row,
     currency: Option<Currency>,
     mapping: &ImportMapping,

@@ -15,6 +15,8 @@ pub const DELIMITERS: &[u8] = b",;\t|";
 const SAMPLE_RECORDS: usize = 60;
 /// Bytes that are looked at to guess the delimiter.
 const SAMPLE_BYTES: usize = 256 << 10;
+/// Most cells that are looked at to know what a file is.
+const SAMPLE_CELLS: usize = 100_000;
 /// Most cells of a file.
 const CELLS_MAX: usize = 4_000_000;
 
@@ -93,7 +95,7 @@ impl<'b> Export<'b> {
     pub fn sample(&self, delimiter: u8) -> Vec<Grid> {
         match self {
             Self::Text { text, from, .. } => {
-                let (rows, _) = rows(text, *from, delimiter, SAMPLE_RECORDS);
+                let (rows, ..) = rows(text, *from, delimiter, (SAMPLE_RECORDS, SAMPLE_CELLS));
                 vec![Grid { name: String::new(), rows, is_ragged: false }]
             }
             Self::Workbook(grids) => grids.clone(),
@@ -104,8 +106,8 @@ impl<'b> Export<'b> {
     pub fn whole(&self, delimiter: u8) -> Result<(Vec<Grid>, Vec<RowError>), Fault> {
         match self {
             Self::Text { text, from, .. } => {
-                let (rows, errors) = rows(text, *from, delimiter, usize::MAX);
-                if rows.iter().map(|r| r.cells.len()).sum::<usize>() > CELLS_MAX {
+                let (rows, errors, is_whole) = rows(text, *from, delimiter, (usize::MAX, CELLS_MAX));
+                if !is_whole {
                     let why = format!("the file has more than {CELLS_MAX} cells; split it by days");
                     return Err(Fault::new("file", "file-too-large", why));
                 }
@@ -129,10 +131,18 @@ fn grid_of(sheet: workbook::WorkbookSheet) -> Grid {
     Grid { name: sheet.name, rows: rows.filter(|r| r.filled().next().is_some()).collect(), is_ragged: true }
 }
 
-fn rows(text: &str, from: usize, delimiter: u8, limit: usize) -> (Vec<GridRow>, Vec<RowError>) {
+/// The first rows of a text, those that cannot be read, and whether there were no more cells than allowed.
+fn rows(
+    text: &str,
+    from: usize,
+    delimiter: u8,
+    (records, mut cells_left): (usize, usize),
+) -> (Vec<GridRow>, Vec<RowError>, bool) {
     let (mut rows, mut errors) = (Vec::new(), Vec::new());
-    for record in Records::new(text, from, delimiter).take(limit) {
+    for record in Records::new(text, from, delimiter).take(records) {
         let Ok(record) = record else { continue };
+        let Some(left) = cells_left.checked_sub(record.cells.len()) else { return (rows, errors, false) };
+        cells_left = left;
         let line = record.line;
         let long = record.cells.iter().any(|cell| cell.len() > CELL_MAX);
         let long = long.then(|| {
@@ -149,7 +159,7 @@ fn rows(text: &str, from: usize, delimiter: u8, limit: usize) -> (Vec<GridRow>, 
             rows.push(GridRow { line, cells });
         }
     }
-    (rows, errors)
+    (rows, errors, true)
 }
 
 /// Delimiters by how many columns they cut the same number of from most of the first records.

@@ -13,6 +13,8 @@ use crate::domain::time::Zone;
 
 /// Rows in which a header is looked for.
 const HEADER_ROWS: usize = 40;
+/// Most columns of a header.
+const COLUMNS_MAX: usize = 1_000;
 
 /// A preset bound to the columns of a table.
 #[derive(Debug, Clone)]
@@ -63,7 +65,7 @@ pub fn recognise(grid: &Grid, presets: &[&Preset]) -> Found {
     let mut best: Vec<Bound> = Vec::new();
     let mut lacks = None;
     for (at, row) in grid.rows.iter().take(HEADER_ROWS).enumerate() {
-        if row.filled().count() < 2 {
+        if row.cells.len() > COLUMNS_MAX || row.filled().count() < 2 {
             continue;
         }
         for preset in presets {

@@ -18,6 +18,9 @@ use crate::domain::time::{Day, DayRange};
 /// Longest name of a campaign or an account, in characters.
 const NAME_MAX: usize = 200;
 
+/// Most campaigns of a file.
+const CAMPAIGNS_MAX: usize = 10_000;
+
 /// What one campaign spent on one day, or in the period of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpendEntry {
@@ -90,6 +93,11 @@ pub fn read(grid: &Grid, bound: &Bound, asked: &Asked) -> Result<SpendFile, Vec<
             Ok(()) => file.rows += 1,
             Err(faults) => file.errors.push(RowError { line: row.line, faults }),
         }
+    }
+    let campaigns: BTreeSet<&CampaignKey> = sums.keys().map(|(_, campaign, ..)| campaign).collect();
+    if campaigns.len() > CAMPAIGNS_MAX {
+        let why = format!("the file has {} campaigns and at most {CAMPAIGNS_MAX} are read; split it", campaigns.len());
+        return Err(vec![Fault::new("file", "file-too-large", why)]);
     }
     if let Some(fault) = whole_file_fault(&file.errors, asked) {
         return Err(vec![fault]);

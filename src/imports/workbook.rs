@@ -11,8 +11,8 @@ use calamine::{Data, ExcelDateTime, Reader, Xls, Xlsx};
 use crate::domain::fault::Fault;
 
 /// Most bytes that an archive may unpack to.
-const UNPACKED_MAX: u64 = 200 << 20;
-/// Most cells of a sheet, blank ones between others included.
+const UNPACKED_MAX: u64 = 100 << 20;
+/// Most cells of a workbook, blank ones between others included.
 const CELLS_MAX: usize = 4_000_000;
 /// Most columns of a sheet.
 const COLUMNS_MAX: u32 = 1_000;
@@ -67,15 +67,16 @@ fn xlsx(bytes: &[u8]) -> Result<Vec<WorkbookSheet>, Fault> {
     check_archive(bytes)?;
     let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(malformed)?;
     let names = workbook.sheet_names();
-    let mut sheets = Vec::new();
+    let (mut sheets, mut taken) = (Vec::new(), 0);
     for name in names.into_iter().take(SHEETS_MAX) {
-        let mut builder = Builder::default();
+        let mut builder = Builder { rows: Vec::new(), cells: taken };
         // A sheet of charts has no cells to read.
         let Ok(mut cells) = workbook.worksheet_cells_reader(&name) else { continue };
         while let Some(cell) = cells.next_cell().map_err(malformed)? {
             let (row, column) = cell.get_position();
             builder.set(row, column, text_of(&Data::from(cell.get_value().clone())))?;
         }
+        taken = builder.cells;
         sheets.push(WorkbookSheet { name, rows: builder.rows });
     }
     Ok(sheets)
@@ -121,14 +122,15 @@ fn states_more_than_it_holds(part: &[u8]) -> bool {
 fn xls(bytes: &[u8]) -> Result<Vec<WorkbookSheet>, Fault> {
     check_records(bytes)?;
     let mut workbook: Xls<_> = Xls::new(Cursor::new(bytes)).map_err(malformed)?;
-    let mut sheets = Vec::new();
+    let (mut sheets, mut taken) = (Vec::new(), 0);
     for (name, range) in workbook.worksheets().into_iter().take(SHEETS_MAX) {
-        let mut builder = Builder::default();
+        let mut builder = Builder { rows: Vec::new(), cells: taken };
         let (top, left) = range.start().unwrap_or((0, 0));
         for (row, column, value) in range.used_cells() {
             let (row, column) = (u32::try_from(row).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX));
             builder.set(row.saturating_add(top), column.saturating_add(left), text_of(value))?;
         }
+        taken = builder.cells;
         sheets.push(WorkbookSheet { name, rows: builder.rows });
     }
     // They come out of a map: the order of the tabs is that of the workbook.
@@ -170,7 +172,7 @@ fn check_records(bytes: &[u8]) -> Result<(), Fault> {
 }
 
 /// The rows of a sheet in the making.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Builder {
     rows: Vec<Vec<String>>,
     cells: usize,
@@ -187,20 +189,22 @@ impl Builder {
         let (row, column) = (usize::try_from(row).unwrap_or(0), usize::try_from(column).unwrap_or(0));
         if self.rows.len() <= row {
             self.cells += row + 1 - self.rows.len();
+            self.check()?;
             self.rows.resize(row + 1, Vec::new());
         }
         let Some(cells) = self.rows.get_mut(row) else { return Ok(()) };
         if cells.len() <= column {
             self.cells += column + 1 - cells.len();
-            if self.cells > CELLS_MAX {
-                return Err(too_large(&format!("has more than {CELLS_MAX} cells")));
-            }
             cells.resize(column + 1, String::new());
         }
         if let Some(cell) = cells.get_mut(column) {
             *cell = text;
         }
-        Ok(())
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        if self.cells > CELLS_MAX { Err(too_large(&format!("has more than {CELLS_MAX} cells"))) } else { Ok(()) }
     }
 }
 

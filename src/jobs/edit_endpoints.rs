@@ -12,7 +12,7 @@ use crate::jobs::connectors::{self, LiveSecret, preset_of};
 use crate::jobs::intake::IntakeContext;
 use crate::secret::{random_token, random_webhook_secret};
 use crate::store::endpoints::{self, Endpoint};
-use crate::store::{Conn, StoreError};
+use crate::store::{Conn, StoreError, lookups};
 
 /// How long the secret before the last goes on being taken after a change, unless said otherwise: a day.
 pub const OVERLAP_MS: i64 = 86_400_000;
@@ -189,6 +189,7 @@ pub fn set_api(
     base_url: Option<&str>,
     token: Option<&str>,
     context: &IntakeContext,
+    now: UtcMillis,
 ) -> Result<(), StoreError> {
     let base_url = base_url.map(str::trim).filter(|u| !u.is_empty());
     if let Some(fault) = url_fault("api_base_url", base_url) {
@@ -200,7 +201,9 @@ pub fn set_api(
         return Err(StoreError::refused(Fault::new("api_token", "token-malformed", why)));
     }
     let sealed = token.map(|t| context.secret.seal(t.as_bytes())).transpose()?;
-    endpoints::set_api(conn, id, base_url, sealed.as_deref())
+    endpoints::set_api(conn, id, base_url, sealed.as_deref())?;
+    // What waited for a token, or for another one, is asked for now.
+    lookups::postpone_all(conn, id, now)
 }
 
 /// A secret for senders that take ours; empty where the vendor makes it or there is none.

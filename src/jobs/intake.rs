@@ -280,7 +280,7 @@ fn check(
         }
         ReadingOutcome::Ignored { rule } => (Says::Ignored { rule }, reading.dedup_key.and_then(plain)),
         ReadingOutcome::NeedsEnrichment(lookup) => {
-            (Says::NeedsEnrichment { record: lookup.record }, lookup.known.and_then(|known| plain(known.event_id)))
+            (Says::NeedsEnrichment { record: lookup.record }, lookup.known.map(|k| k.event_id).and_then(plain))
         }
         ReadingOutcome::Fault(faults) => (Says::Fault(faults), None),
     };

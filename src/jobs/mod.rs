@@ -9,6 +9,7 @@ pub mod edit_platforms;
 pub mod edit_rates;
 pub mod edit_schedules;
 pub mod endpoint_table;
+pub mod enrich;
 pub mod find_deliveries;
 pub mod import;
 pub mod inbox;

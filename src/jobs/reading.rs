@@ -1,6 +1,7 @@
 //! How a delivery's items are understood, and what they tell beside stage events.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::connectors::Connector;
 use crate::connectors::reading::{Reading, ReadingOutcome, Supply};
@@ -12,8 +13,8 @@ use crate::domain::intake::IntakeDefaults;
 use crate::domain::money::Currency;
 use crate::domain::person::JoinKey;
 use crate::domain::stage::Source;
-use crate::jobs::connectors;
 use crate::jobs::intake::{ApiBody, IntakeContext};
+use crate::jobs::{connectors, enrich};
 use crate::store::endpoints::{self, Endpoint};
 use crate::store::identity::{self, Recording};
 use crate::store::stage_events::Teller;
@@ -54,6 +55,7 @@ impl Readers {
         let (method, received_at) = (delivery.method.as_str(), delivery.received_at);
         let request = Request { method, url: "", headers: &headers, body, received_at };
         let items = connector.read(&request, delivery.message_id.as_deref());
+        let items = enrich::complete(conn, context, connector, delivery.id, id, items, received_at)?;
         let teller = Teller { source: Source::endpoint(id), counts_revenue: endpoint.counts_revenue };
         Ok(Readings { items, teller, currency: endpoint.currency })
     }
@@ -65,12 +67,14 @@ impl Readers {
         delivery: &Delivery,
         id: EndpointId,
     ) -> Result<&(Endpoint, Connector), StoreError> {
-        if !self.0.contains_key(&id) {
-            let endpoint = endpoints::get(conn, id)?;
-            let connector = connectors::of(&endpoint, &context.secret, delivery.received_at)?;
-            self.0.insert(id, (endpoint, connector));
+        match self.0.entry(id) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => {
+                let endpoint = endpoints::get(conn, id)?;
+                let connector = connectors::of(&endpoint, &context.secret, delivery.received_at)?;
+                Ok(new.insert((endpoint, connector)))
+            }
         }
-        self.0.get(&id).ok_or_else(|| StoreError::NotFound(format!("endpoint {id}")))
     }
 }
 

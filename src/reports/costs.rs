@@ -157,9 +157,8 @@ fn shared_parts(
 /// Spend of a platform's campaign that nobody has mapped to a channel: not shared, as it was spent on one.
 fn unmapped(origin: Origin, named: &Named, day_start: UtcMillis, minor: i64, places: &mut Places<'_>) -> Vec<CostPart> {
     let spot = Spot { origin, post: named.post, country: None, device: None };
-    let part = |d: &Dimension| match named.says(*d) {
-        true => places.labels().part_of(&spot, *d, day_start),
-        false => Part::Without(d.without()),
+    let part = |d: &Dimension| {
+        if named.says(*d) { places.labels().part_of(&spot, *d, day_start) } else { Part::Without(d.without()) }
     };
     let parts = places.dimensions().iter().map(part).collect();
     vec![CostPart { place: places.numbered(parts), minor, rule: CostRule::Unmapped, shared: Shared::Not }]

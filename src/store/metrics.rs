@@ -246,10 +246,13 @@ pub fn compare_snapshots(conn: &mut Conn, snapshots: &[Snapshot], changes: &mut 
     Ok(())
 }
 
+/// Account, campaign, day and metric.
+type AccountKey = (i64, Option<i64>, String, String);
+
 /// What counts of accounts would change: each replaces one of the same account, campaign, day and metric.
 pub fn compare_accounts(conn: &mut Conn, counts: &[AccountCount], changes: &mut Changes) -> Result<(), StoreError> {
     use account_metrics as t;
-    let mut standing: HashMap<(i64, Option<i64>, String, String), (Vec<u8>, i64)> = HashMap::new();
+    let mut standing: HashMap<AccountKey, (Vec<u8>, i64)> = HashMap::new();
     let mut accounts: Vec<i64> = counts.iter().map(|c| c.account.0).collect();
     accounts.sort_unstable();
     accounts.dedup();

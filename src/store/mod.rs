@@ -26,6 +26,7 @@ pub mod labels;
 pub mod ledger;
 pub mod link_targets;
 pub mod links;
+pub mod lookups;
 pub mod matches;
 pub mod metrics;
 pub mod platforms;

@@ -3,13 +3,13 @@
 //! The names are reference data. The mappings are facts: revisions under the ledger clock, so that a report of an
 //! earlier `as_of` keeps the mapping that it saw.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::prelude::*;
 
 use super::labels::Author;
 use super::schema::{platform_accounts, platform_ads, platform_campaigns, platform_revisions};
-use super::{Conn, Moments, StoreError, ledger, stored};
+use super::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, ledger, stored};
 use crate::domain::channel::{Effect, History, Revision};
 use crate::domain::ids::{CampaignId, ChannelId, PlatformAccountId, PlatformCampaignId};
 use crate::domain::money::Currency;
@@ -151,46 +151,62 @@ pub fn find_campaign<'a>(
     }
 }
 
-/// The campaign that a key names; made if it is new, and completed with what the key adds.
+/// The campaign that a key names among those of an account; made if it is new, and completed with what the key adds.
 pub fn campaign(
     conn: &mut Conn,
     account: PlatformAccountId,
     key: &CampaignKey,
+    own: &mut Vec<PlatformCampaign>,
     now: UtcMillis,
 ) -> Result<PlatformCampaignId, StoreError> {
     use platform_campaigns as t;
-    let rows: Vec<CampaignRow> = on!(conn, c => t::table.filter(t::account_id.eq(account.0)).order(t::id).load(c))?;
-    let known: Vec<PlatformCampaign> = rows.into_iter().map(campaign_of).collect();
-    let Some(found) = find_campaign(&known, account, key) else {
+    let Some(found) = find_campaign(own, account, key).cloned() else {
         let id: i64 = on!(conn, c => diesel::insert_into(t::table)
             .values((
                 t::account_id.eq(account.0), t::external_id.eq(&key.external_id), t::name.eq(&key.name),
                 t::created_at.eq(now.0),
             ))
             .returning(t::id).get_result(c))?;
-        return Ok(PlatformCampaignId(id));
+        let id = PlatformCampaignId(id);
+        own.push(PlatformCampaign { id, account, external_id: key.external_id.clone(), name: key.name.clone() });
+        return Ok(id);
     };
     let external_id = key.external_id.as_ref().or(found.external_id.as_ref());
     let name = if key.name.is_empty() { &found.name } else { &key.name };
     if external_id != found.external_id.as_ref() || *name != found.name {
         on!(conn, c => diesel::update(t::table.find(found.id.0))
             .set((t::external_id.eq(external_id), t::name.eq(name))).execute(c))?;
+        if let Some(known) = own.iter_mut().find(|c| c.id == found.id) {
+            (known.external_id, known.name) = (external_id.cloned(), name.clone());
+        }
     }
     Ok(found.id)
 }
 
-/// Remembers that an ad or an ad set belongs to a campaign.
+/// Remembers which ads and ad sets belong to the campaigns of an account.
 pub fn note_ads(
     conn: &mut Conn,
-    campaign: PlatformCampaignId,
-    ads: &[String],
+    account: PlatformAccountId,
+    mut ads: BTreeSet<(PlatformCampaignId, String)>,
     now: UtcMillis,
 ) -> Result<(), StoreError> {
     use platform_ads as t;
-    for ad in ads {
-        on!(conn, c => diesel::insert_into(t::table)
-            .values((t::platform_campaign_id.eq(campaign.0), t::external_id.eq(ad), t::created_at.eq(now.0)))
-            .on_conflict_do_nothing().execute(c))?;
+    if ads.is_empty() {
+        return Ok(());
+    }
+    let known: Vec<(i64, String)> = on!(conn, c => t::table
+        .inner_join(platform_campaigns::table.on(platform_campaigns::id.eq(t::platform_campaign_id)))
+        .filter(platform_campaigns::account_id.eq(account.0))
+        .select((t::platform_campaign_id, t::external_id)).load(c))?;
+    for (campaign, ad) in known {
+        ads.remove(&(PlatformCampaignId(campaign), ad));
+    }
+    let rows: Vec<_> = ads
+        .into_iter()
+        .map(|(campaign, ad)| (t::platform_campaign_id.eq(campaign.0), t::external_id.eq(ad), t::created_at.eq(now.0)))
+        .collect();
+    for chunk in rows.chunks(ROWS_PER_STATEMENT) {
+        on!(conn, c => diesel::insert_into(t::table).values(chunk.to_vec()).execute(c))?;
     }
     Ok(())
 }

@@ -247,6 +247,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    lookups (delivery_id, item, record, path) {
+        delivery_id -> Binary,
+        item -> BigInt,
+        record -> Text,
+        path -> Text,
+        endpoint_id -> BigInt,
+        attempts -> BigInt,
+        due_at -> BigInt,
+        answered_at -> Nullable<BigInt>,
+        answer -> Nullable<Binary>,
+        fault -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     endpoint_refusals (endpoint_id, day, code) {
         endpoint_id -> BigInt,
         day -> BigInt,

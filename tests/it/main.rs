@@ -16,6 +16,8 @@ mod browser;
 #[cfg(test)]
 mod classes;
 #[cfg(test)]
+mod connectors;
+#[cfg(test)]
 mod conversions;
 #[cfg(test)]
 mod costs;

@@ -273,7 +273,7 @@ on_both! {
         assert!(!output.status.success() && told.contains("line 3: rate: no hourly rate of `Bob`"), "{told}");
         let document = evidence(&app, "from=2026-01-01&to=2026-01-31&row=linkedin-organic&figure=cost_minor");
         let own = &lines(&document, "costs")[0];
-        assert_eq!((&own["worker"], &own["hours"], &own["hourly_minor"], &own["note"]), (&json!("Ana"), &json!("7:20"), &json!(8_000), &json!("Posts")));
+        assert_eq!((&own["worker"], &own["hours"], &own["hourly_minor"], &own["note"]), (&json!("Ana"), &json!("7:20"), &json!(8_000), &json!("Posts, 7:20 h of Ana")));
     }
 
     fn monthly_costs_are_there_once_and_follow_as_of(app) {
@@ -282,7 +282,7 @@ on_both! {
         let made = app.client.post("/api/v1/costs/schedules", &tool).expect(201);
         let path = format!("/api/v1/costs/schedules/{}", made["id"].as_str().expect("id"));
         let of = |query: &str| total(&app, query, "cost_minor");
-        assert_eq!(of("from=2026-01-01&to=2026-12-31"), 31_00 * 11 + 17_00, "the last month has 17 of its 31 days here");
+        assert_eq!(of("from=2026-01-01&to=2026-12-31"), 3_100 * 11 + 1_700, "the last month has 17 of its 31 days here");
         assert_eq!((of("from=2026-01-15&to=2026-02-14"), of("from=2026-01-01&to=2026-01-14")), (3_100, 0));
         let report = app.report("from=2026-01-01&to=2026-03-31");
         let as_of = report["as_of"].clone();

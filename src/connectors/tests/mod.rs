@@ -3,6 +3,7 @@
 mod crm;
 mod fixtures;
 mod forms;
+mod guide;
 mod mappings;
 mod mutations;
 mod payments;

@@ -24,7 +24,7 @@ const REPLAY_MAX: i64 = 1_000;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct InboxQuery {
-    /// An endpoint's id, such as end_1.
+    /// An endpoint's id, such as `end_1`.
     endpoint: Option<String>,
     /// stored, duplicate, quarantined, ignored, needs-enrichment or pending; all if not given.
     status: Option<String>,

@@ -77,7 +77,8 @@ struct BatchPage {
 /// `GET /app/costs`
 pub(super) async fn list(who: SignedIn, state: Data<State>, query: Query<Done>) -> PageResult {
     let currency = state.config.reporting.currency.code();
-    let mut page = list_page(&who, &state, Form::new(Fields::of([("currency", currency)]))).await?;
+    let mut page =
+        list_page(&who, &state, Form::new(Fields::of([("currency", currency), ("allocation", "shared")]))).await?;
     page.shell = page.shell.after(query.done.as_deref());
     ok(&page)
 }
@@ -172,7 +173,7 @@ pub(super) async fn rules(who: SignedIn, state: Data<State>) -> PageResult {
     let channels: Vec<&cost_per_lead::Row> = report.rows.iter().filter(is_channel).collect();
     let shares = weights.map(|weight| {
         let own: Vec<u128> = channels.iter().map(|r| u128::try_from(weight(r.leading())).unwrap_or(0)).collect();
-        allocate(100_00, &own)
+        allocate(10_000, &own)
     });
     let row = |(n, row): (usize, &&cost_per_lead::Row)| RuleRow {
         channel: row.key.to_string(),

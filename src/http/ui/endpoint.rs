@@ -348,10 +348,11 @@ pub(super) async fn set_mapping(posted: Posted, state: Data<State>, path: Path<S
 /// `POST /app/endpoints/{id}/api`: the token for the vendor's API.
 pub(super) async fn set_api(posted: Posted, state: Data<State>, path: Path<String>) -> PageResult {
     let id: EndpointId = path.parse()?;
-    let (base, token, context) = (posted.fields.some("api_base_url"), posted.fields.some("api_token"), state.intake());
+    let (base, token) = (posted.fields.some("api_base_url"), posted.fields.some("api_token"));
+    let (context, now) = (state.intake(), state.clock.now());
     let outcome = state
         .db
-        .write(move |conn| edit_endpoints::set_api(conn, id, base.as_deref(), token.as_deref(), &context))
+        .write(move |conn| edit_endpoints::set_api(conn, id, base.as_deref(), token.as_deref(), &context, now))
         .await;
     answer(posted, &state, id, outcome.map(|()| "endpoint-changed")).await
 }

@@ -54,7 +54,7 @@ pub(super) async fn show(who: SignedIn, state: Data<State>, query: Query<Done>) 
 }
 
 fn blank(state: &State) -> Form {
-    Form::new(Fields::of([("currency", state.config.reporting.currency.code())]))
+    Form::new(Fields::of([("currency", state.config.reporting.currency.code()), ("allocation", "shared")]))
 }
 
 async fn page(who: &SignedIn, state: &State, form: Form, rate_form: Form) -> Result<LabourPage, PageError> {

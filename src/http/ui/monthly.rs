@@ -46,7 +46,11 @@ pub(super) async fn show(who: SignedIn, state: Data<State>, query: Query<Done>) 
 }
 
 fn blank(state: &State) -> Form {
-    Form::new(Fields::of([("currency", state.config.reporting.currency.code()), ("kind", "tools")]))
+    Form::new(Fields::of([
+        ("currency", state.config.reporting.currency.code()),
+        ("kind", "tools"),
+        ("allocation", "shared"),
+    ]))
 }
 
 async fn page(who: &SignedIn, state: &State, form: Form, change_form: Form) -> Result<MonthlyPage, PageError> {

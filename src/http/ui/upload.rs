@@ -3,10 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use actix_multipart::MultipartError;
 use actix_multipart::form::bytes::Bytes as File;
 use actix_multipart::form::text::Text;
 use actix_multipart::form::{MultipartForm, MultipartFormConfig};
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest};
 
@@ -40,6 +42,16 @@ pub(super) struct Uploaded {
     pub bytes: actix_web::web::Bytes,
 }
 
+fn unreadable(error: &actix_web::Error) -> PageError {
+    let cause = error.as_error::<MultipartError>();
+    if matches!(cause, Some(MultipartError::Payload(PayloadError::Overflow))) {
+        let detail =
+            "the form holds more than this server takes in; check that it is the right file. Nothing was stored";
+        return PageError::new(StatusCode::PAYLOAD_TOO_LARGE, "The file is too large", detail);
+    }
+    PageError::new(StatusCode::BAD_REQUEST, "The form cannot be read", format!("{error}; nothing was stored"))
+}
+
 impl FromRequest for Uploaded {
     type Error = PageError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
@@ -50,11 +62,7 @@ impl FromRequest for Uploaded {
             let state = state_of(&request)?;
             let who = SignedIn::extract(&request).await?;
             let form = MultipartForm::<Parts>::from_request(&request, &mut payload).await;
-            let form = form.map_err(|error| {
-                let status = error.as_response_error().status_code();
-                let status = if status.is_client_error() { status } else { StatusCode::BAD_REQUEST };
-                PageError::new(status, "The form cannot be read", format!("{error}; nothing was stored"))
-            })?;
+            let form = form.map_err(|error| unreadable(&error))?;
             let Parts { csrf, file } = form.into_inner();
             require_own_form(&request, &state, &csrf, &who)?;
             // The name is a label in the list of batches, nothing more.

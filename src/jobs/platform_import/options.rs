@@ -112,7 +112,7 @@ fn day_in(name: &str, today: Day) -> Option<Day> {
         }
         part.parse().ok()
     };
-    parts.filter_map(day).filter(|d| *d <= today.plus_days(1)).next_back()
+    parts.filter_map(day).rfind(|d| *d <= today.plus_days(1))
 }
 
 #[cfg(test)]

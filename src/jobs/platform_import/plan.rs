@@ -114,7 +114,13 @@ impl AccountSpend<'_> {
     /// What stands in the place of the file's spend.
     pub(super) fn standing(&self, conn: &mut Conn, known: &Known, scope: Scope) -> Result<Standing, StoreError> {
         let Some(account) = known.account(&self.platform, &self.name) else { return Ok(Standing::default()) };
-        let file: Vec<_> = self.entries.iter().map(|e| (known.campaign(account, &e.campaign), e.days)).collect();
+        // Each campaign is looked up once, however many days it has.
+        let mut ids: BTreeMap<&CampaignKey, Option<PlatformCampaignId>> = BTreeMap::new();
+        for entry in &self.entries {
+            ids.entry(&entry.campaign).or_insert_with(|| known.campaign(account, &entry.campaign));
+        }
+        let id = |key: &CampaignKey| ids.get(key).copied().flatten();
+        let file: Vec<_> = self.entries.iter().map(|e| (id(&e.campaign), e.days)).collect();
         standing(conn, &account.source, &file, scope)
     }
 }

@@ -269,11 +269,11 @@ fn campaigns(spend: &AccountSpend<'_>, known: &Known, ours: &Ours, of_account: O
         let sum = sums.entry(&entry.campaign).or_default();
         *sum = sum.saturating_add(entry.amount.minor);
     }
-    // An id with two names is one campaign.
+    // An id with two names is one campaign; they follow each other.
     let mut views: Vec<CampaignView> = Vec::new();
     let account = known.account(&spend.platform, &spend.name);
     for (key, amount_minor) in sums {
-        let twin = views.iter_mut().find(|v| key.external_id.is_some() && v.key.external_id == key.external_id);
+        let twin = views.last_mut().filter(|v| key.external_id.is_some() && v.key.external_id == key.external_id);
         if let Some(twin) = twin {
             twin.amount_minor = twin.amount_minor.saturating_add(amount_minor);
             continue;

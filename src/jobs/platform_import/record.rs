@@ -1,6 +1,7 @@
 //! Records a file: spend in the place of what stood, counts beside it, all as one batch.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -10,7 +11,8 @@ use super::preview::{Preview, preview};
 use crate::domain::channel::Effect;
 use crate::domain::fault::{Fault, shown};
 use crate::domain::ids::{BatchId, PlatformAccountId, PlatformCampaignId};
-use crate::domain::platform::{CampaignKey, Mapping, PlatformAccount};
+use crate::domain::platform::{CampaignKey, Mapping, PlatformAccount, PlatformCampaign};
+use crate::domain::stage::Source;
 use crate::domain::time::{Day, Zone};
 use crate::imports::counts::PostCounts;
 use crate::imports::platform::{Body, Part};
@@ -56,59 +58,35 @@ pub fn import(
         return Err(StoreError::Refused(before.faults));
     }
     let known = Known::load(conn)?;
-    let spends = by_account(read, &known)?;
-    let (mut costs, mut standing, mut counts) = (Vec::new(), Standing::default(), Vec::new());
-    let mut source = None;
-    for spend in &spends {
-        let found = spend.standing(conn, &known, read.options.scope.unwrap_or_default())?;
-        standing.replaced.extend(found.replaced);
-        let account = account_of(conn, spend.part, (&spend.platform, &spend.name), read, &known, default_zone, author)?;
-        if let Some(currency) = spend.entries.first().map(|e| e.amount.currency) {
-            platforms::set_currency(conn, account.id, currency)?;
-        }
-        let ids = campaigns_of(conn, spend, &account, &known, author)?;
-        map(conn, spend, &account, &ids, (read, words), author)?;
-        for entry in &spend.entries {
-            let Some(campaign) = ids.get(&entry.campaign).copied() else { continue };
-            costs.push(PlatformCost { campaign, cost: draft(entry, &account.source) });
-            counts.extend(entry.counts.iter().map(|(metric, value)| AccountCount {
-                account: account.id,
-                campaign: Some(campaign),
-                day: entry.days.from,
-                metric: metric.clone(),
-                value: *value,
-            }));
-        }
-        source = source.or(Some(account.source));
-    }
-    let mut snapshots = Vec::new();
+    let mut told = told_spend(conn, read, words, &known, default_zone, author)?;
     for part in &read.file.parts {
-        let first = tell(conn, part, read, &known, default_zone, author, (&mut counts, &mut snapshots))?;
-        source = source.or(first.map(|a| a.source));
+        let into = (&mut told.counts, &mut told.snapshots);
+        let first = tell(conn, part, read, &known, default_zone, author, into)?;
+        told.source = told.source.or(first.map(|a| a.source));
     }
     let mut changes = Changes::default();
-    metrics::compare_accounts(conn, &counts, &mut changes)?;
-    metrics::compare_snapshots(conn, &snapshots, &mut changes)?;
-    let spends_same = same(&standing, &costs);
+    metrics::compare_accounts(conn, &told.counts, &mut changes)?;
+    metrics::compare_snapshots(conn, &told.snapshots, &mut changes)?;
     let mut done = Imported { batch: None, stored: 0, replaced: 0, counts: 0, counts_replaced: 0, preview: before };
-    if spends_same && changes.added() == 0 {
+    let spent_same = same(&told.standing, &told.costs);
+    if spent_same && changes.added() == 0 {
         return Ok(done);
     }
     let at = ledger::stamp(conn, author.now)?;
     let batch = BatchId::new(at, rand::random());
-    if !spends_same {
-        costs::exchange(conn, &standing.replaced, &costs, batch, at)?;
-        (done.stored, done.replaced) = (costs.len(), standing.replaced.len());
+    if !spent_same {
+        costs::exchange(conn, &told.standing.replaced, &told.costs, batch, at)?;
+        (done.stored, done.replaced) = (told.costs.len(), told.standing.replaced.len());
     }
     metrics::record(conn, &changes, batch, at)?;
     (done.counts, done.counts_replaced, done.batch) = (changes.added(), changes.replaced(), Some(batch));
-    let rows = if spends_same { changes.added() } else { costs.len() };
+    let rows = if spent_same { changes.added() } else { told.costs.len() };
     batches::insert(
         conn,
         &Batch {
             id: batch,
-            kind: if spends_same { BatchKind::Metrics } else { BatchKind::Costs },
-            source: source.map(|s| s.as_str().to_owned()).unwrap_or_default(),
+            kind: if spent_same { BatchKind::Metrics } else { BatchKind::Costs },
+            source: told.source.map(|s| s.as_str().to_owned()).unwrap_or_default(),
             label: read.name.clone(),
             rows_stored: i64::try_from(rows).unwrap_or(i64::MAX),
             recorded_at: at,
@@ -117,6 +95,53 @@ pub fn import(
         },
     )?;
     Ok(done)
+}
+
+/// What a file tells, with the accounts, campaigns and posts that it is about.
+#[derive(Default)]
+struct Told {
+    costs: Vec<PlatformCost>,
+    /// What stands in the place of the costs.
+    standing: Standing,
+    counts: Vec<AccountCount>,
+    snapshots: Vec<Snapshot>,
+    /// The source of the first account.
+    source: Option<Source>,
+}
+
+/// The spend of a file; its accounts and campaigns are made and mapped.
+fn told_spend(
+    conn: &mut Conn,
+    read: &Read,
+    words: &Words,
+    known: &Known,
+    default_zone: &Zone,
+    author: &Author,
+) -> Result<Told, StoreError> {
+    let mut told = Told::default();
+    for spend in &by_account(read, known)? {
+        let found = spend.standing(conn, known, read.options.scope.unwrap_or_default())?;
+        told.standing.replaced.extend(found.replaced);
+        let account = account_of(conn, spend.part, (&spend.platform, &spend.name), read, known, default_zone, author)?;
+        if let Some(currency) = spend.entries.first().map(|e| e.amount.currency) {
+            platforms::set_currency(conn, account.id, currency)?;
+        }
+        let ids = campaigns_of(conn, spend, &account, known, author)?;
+        map(conn, spend, &account, &ids, (read, words), author)?;
+        for entry in &spend.entries {
+            let Some(campaign) = ids.get(&entry.campaign).copied() else { continue };
+            told.costs.push(PlatformCost { campaign, cost: draft(entry, &account.source) });
+            told.counts.extend(entry.counts.iter().map(|(metric, value)| AccountCount {
+                account: account.id,
+                campaign: Some(campaign),
+                day: entry.days.from,
+                metric: metric.clone(),
+                value: *value,
+            }));
+        }
+        told.source = told.source.or(Some(account.source));
+    }
+    Ok(told)
 }
 
 /// Whether the file says what stands already.
@@ -162,22 +187,22 @@ fn campaigns_of(
     known: &Known,
     author: &Author,
 ) -> Result<BTreeMap<CampaignKey, PlatformCampaignId>, StoreError> {
+    let mut own: Vec<PlatformCampaign> = known.campaigns.iter().filter(|c| c.account == account.id).cloned().collect();
     let mut ids: BTreeMap<CampaignKey, PlatformCampaignId> = BTreeMap::new();
+    let mut ads = BTreeSet::new();
     for entry in &spend.entries {
         let key = &entry.campaign;
-        if !ids.contains_key(key) {
-            let unchanged = platforms::find_campaign(&known.campaigns, account.id, key)
-                .filter(|c| c.external_id == key.external_id && c.name == key.name);
-            let id = match unchanged {
-                Some(campaign) => campaign.id,
-                None => platforms::campaign(conn, account.id, key, author.now)?,
-            };
-            ids.insert(key.clone(), id);
-        }
-        if let Some(id) = ids.get(key).filter(|_| !entry.ads.is_empty()) {
-            platforms::note_ads(conn, *id, &entry.ads.iter().cloned().collect::<Vec<_>>(), author.now)?;
-        }
+        let id = match ids.get(key) {
+            Some(id) => *id,
+            None => {
+                let id = platforms::campaign(conn, account.id, key, &mut own, author.now)?;
+                ids.insert(key.clone(), id);
+                id
+            }
+        };
+        ads.extend(entry.ads.iter().map(|ad| (id, ad.clone())));
     }
+    platforms::note_ads(conn, account.id, ads, author.now)?;
     Ok(ids)
 }
 
@@ -246,11 +271,10 @@ fn tell(
             let mut ids: HashMap<PlatformAccountId, HashMap<String, i64>> = HashMap::new();
             for item in &file.items {
                 let account = account(conn, item.network.as_ref(), item.account.as_ref())?;
-                if !ids.contains_key(&account.id) {
-                    let known = metrics::post_ids(conn, account.id)?;
-                    ids.insert(account.id, known);
-                }
-                let own = ids.entry(account.id).or_default();
+                let own = match ids.entry(account.id) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(metrics::post_ids(conn, account.id)?),
+                };
                 snapshots.push(snapshot(conn, item, account.id, own, on, author)?);
             }
         }

@@ -43,7 +43,7 @@ pub(super) fn costs(facts: &Facts, costs: &[(CostEntry, Vec<CostLine>)]) -> Shee
         ("in_cell_minor", "In this cell"),
         ("rule", "Allocation"),
     ];
-    let columns = columns_but(&list, &["hourly_minor"]);
+    let columns = columns_but(&list, &["worker", "hours", "hourly_minor"]);
     let row = |(entry, lines): &(CostEntry, Vec<CostLine>)| {
         let cost = &entry.cost;
         let labour = cost.labour.as_ref();
@@ -54,7 +54,7 @@ pub(super) fn costs(facts: &Facts, costs: &[(CostEntry, Vec<CostLine>)]) -> Shee
             SheetCell::text(cost.source.as_str()),
             SheetCell::text(cost.kind.as_str()),
             optional(cost.document.as_ref(), SheetCell::text),
-            optional(cost.note.as_ref(), SheetCell::text),
+            purpose(entry),
             optional(labour, |l| SheetCell::text(&l.worker)),
             optional(labour, |l| SheetCell::text(l.hours.to_string())),
             optional(labour, |l| SheetCell::Count(l.hourly_minor)),
@@ -71,6 +71,13 @@ pub(super) fn costs(facts: &Facts, costs: &[(CostEntry, Vec<CostLine>)]) -> Shee
     let rows = costs.iter().map(row).collect();
     let totals = sums(&columns, vec![("in_cell_minor", whole(costs))]);
     Sheet { name: "costs", title: "Cost entries".into(), columns, rows, totals }
+}
+
+/// What a cost was for: its note, and whose hours it is.
+fn purpose(entry: &CostEntry) -> SheetCell {
+    let hours = entry.cost.labour.as_ref().map(|l| format!("{} h of {}", l.hours, l.worker));
+    let told: Vec<String> = entry.cost.note.clone().into_iter().chain(hours).collect();
+    if told.is_empty() { SheetCell::Blank } else { SheetCell::text(told.join(", ")) }
 }
 
 /// The rate of an entry's days, or how many there are.
@@ -129,7 +136,10 @@ fn rule_in_words(facts: &Facts, rule: &Allocation) -> String {
         Ok(Allocation::Stage(stage)) => {
             format!("by the day's entries into {stage}, each shared equally by the channels that touched it")
         }
-        Ok(weights @ Allocation::Weights(_)) => format!("by fixed {weights}"),
+        Ok(Allocation::Weights(weights)) => {
+            let each: Vec<String> = weights.iter().map(|(code, weight)| format!("{code} {weight}")).collect();
+            format!("by fixed weights ({})", each.join(", "))
+        }
     }
 }
 

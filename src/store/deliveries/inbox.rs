@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use super::{Item, ItemRow, Verdict, item_of};
 use crate::domain::ids::{DeliveryId, EndpointId, PersonId, StageEventId};
 use crate::domain::time::UtcMillis;
-use crate::store::schema::{deliveries, delivery_items, identity_facts};
+use crate::store::schema::{deliveries, delivery_items, identity_facts, lookups};
 use crate::store::{Conn, StoreError, bytes, id_floor, uuid};
 
 /// What a search is for.
@@ -166,5 +166,7 @@ pub fn remove_bodies(conn: &mut Conn, before: UtcMillis, now: UtcMillis, limit: 
         .order(t::received_at).limit(limit).select(t::id).load(c))?;
     on!(conn, c => diesel::update(t::table.filter(t::id.eq_any(&due)))
         .set((t::body.eq(Vec::new()), t::head.eq(None::<Vec<u8>>), t::removed_at.eq(now.0))).execute(c))?;
+    // What a vendor answered about them is as personal as they are.
+    on!(conn, c => diesel::delete(lookups::table.filter(lookups::delivery_id.eq_any(&due))).execute(c))?;
     Ok(due.len())
 }
