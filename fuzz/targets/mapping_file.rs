@@ -1,4 +1,4 @@
-//! What a person wrote: a mapping of a webhook, a connector preset, a mapping of a file.
+//! What a person wrote: a mapping of a webhook, a connector preset, a mapping of a file, a preset of an export.
 #![no_main]
 
 use headwater_fuzz::connectors::overrides::Overrides;
@@ -8,7 +8,7 @@ use headwater_fuzz::connectors::request::Request;
 use headwater_fuzz::connectors::{Connector, presets};
 use headwater_fuzz::imports::decode::Sheet;
 use headwater_fuzz::imports::mapping::ImportMapping;
-use headwater_fuzz::imports::{conversions, costs, touches};
+use headwater_fuzz::imports::{conversions, costs, preset as exports, touches};
 use headwater_fuzz::{NOW, take};
 use libfuzzer_sys::fuzz_target;
 
@@ -28,6 +28,10 @@ fuzz_target!(|text: &str| {
                 take(&event);
             }
         }
+    }
+    if let Ok(preset) = exports::Preset::parse(text) {
+        let written = preset.to_toml().expect("a preset is stored as it is");
+        assert_eq!(exports::Preset::parse(&written), Ok(preset));
     }
     let Ok(mapping) = ImportMapping::parse(text) else { return };
     let sheet = Sheet::read(FILE).expect("a legal file");
