@@ -160,8 +160,9 @@ fn typeform(_: &Sender, n: u64, _: u64) -> Message {
 fn calendly(_: &Sender, n: u64, now_ms: u64) -> Message {
     let body = json!({ "event": "invitee.created", "created_at": "2026-03-01T10:00:00.000000Z", "created_by": "https://api.calendly.com/users/A",
         "payload": { "uri": format!("https://api.calendly.com/scheduled_events/E/invitees/I{n}"), "email": format!("person{n}@example.com"),
-        "name": "Ana", "status": "active", "rescheduled": false, "old_invitee": null, "new_invitee": null, "questions_and_answers": [],
-        "tracking": { "utm_campaign": null, "utm_source": "news", "utm_content": padding() }, "created_at": "2026-03-01T10:00:00.000000Z",
+        "name": "Ana", "status": "active", "rescheduled": false, "old_invitee": null, "new_invitee": null,
+        "questions_and_answers": [{ "question": "What is it about?", "answer": padding(), "position": 0 }],
+        "tracking": { "utm_campaign": null, "utm_source": "news", "utm_content": null }, "created_at": "2026-03-01T10:00:00.000000Z",
         "scheduled_event": { "uri": "https://api.calendly.com/scheduled_events/E", "start_time": "2026-03-09T10:00:00.000000Z" } } })
     .to_string();
     let at = (now_ms / 1_000).to_string();
