@@ -1,6 +1,6 @@
 //! Imports of what platforms export: a preview that shows everything, and an import that does exactly that.
 //!
-//! The file is read without the database ([`Read::new`]); [`preview`] then says what it is, what it would replace and
+//! The file is read without the database ([`Read::new`]); [`preview()`] then says what it is, what it would replace and
 //! what is missing, and [`import`] records it in one transaction. The page, the API and the command line all come
 //! through here.
 
