@@ -15,6 +15,8 @@ use futures_core::Stream;
 use super::problem::{Problem, ProblemKind};
 use crate::domain::fault::Fault;
 
+/// What to do about an export that is too large.
+pub(super) const SPLIT: &str = "split it by days, or raise imports.file_bytes_max";
 /// How long a file may take to arrive.
 const DEADLINE: Duration = Duration::from_secs(300);
 /// Most fields beside the file.
@@ -35,14 +37,21 @@ pub(super) struct Uploaded {
 
 /// Reads a body of at most `limit` bytes: `multipart/form-data` with the file in a part that has a file name, or the file
 /// itself.
-pub(super) async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Uploaded, Problem> {
+///
+/// `remedy` is told to who sends more.
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    limit: usize,
+    remedy: &str,
+) -> Result<Uploaded, Problem> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     let is_form = kind.to_ascii_lowercase().starts_with("multipart/form-data");
     let read = async {
         if is_form {
-            parts(Multipart::new(request.headers(), payload), limit).await
+            parts(Multipart::new(request.headers(), payload), limit, remedy).await
         } else {
-            whole(payload, limit).await
+            whole(payload, limit, remedy).await
         }
     };
     tokio::time::timeout(DEADLINE, read).await.map_err(|_late| {
@@ -53,21 +62,20 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload, limit: usize) 
     })?
 }
 
-fn too_large(limit: usize) -> Problem {
-    let why = format!("the file has more than {limit} bytes; split it by days, or raise imports.file_bytes_max");
-    Problem::new(ProblemKind::TooLarge, why)
+fn too_large(limit: usize, remedy: &str) -> Problem {
+    Problem::new(ProblemKind::TooLarge, format!("the file has more than {limit} bytes; {remedy}"))
 }
 
 fn malformed(why: impl std::fmt::Display) -> Problem {
     Problem::new(ProblemKind::Malformed, format!("the body cannot be read: {why}"))
 }
 
-async fn whole(payload: Payload, limit: usize) -> Result<Uploaded, Problem> {
-    let bytes = payload.to_bytes_limited(limit).await.map_err(|_over| too_large(limit))?.map_err(malformed)?;
+async fn whole(payload: Payload, limit: usize, remedy: &str) -> Result<Uploaded, Problem> {
+    let bytes = payload.to_bytes_limited(limit).await.map_err(|_over| too_large(limit, remedy))?.map_err(malformed)?;
     Ok(Uploaded { file: Some(bytes).filter(|b| !b.is_empty()), ..Uploaded::default() })
 }
 
-async fn parts(mut form: Multipart, limit: usize) -> Result<Uploaded, Problem> {
+async fn parts(mut form: Multipart, limit: usize, remedy: &str) -> Result<Uploaded, Problem> {
     let mut uploaded = Uploaded::default();
     while let Some(part) = poll_fn(|context| Pin::new(&mut form).poll_next(context)).await {
         let mut part = part.map_err(malformed)?;
@@ -75,7 +83,7 @@ async fn parts(mut form: Multipart, limit: usize) -> Result<Uploaded, Problem> {
         let file_name = part.content_disposition().and_then(|d| d.get_filename()).map(plain_name);
         match file_name {
             Some(file_name) => {
-                let bytes = part.bytes(limit).await.map_err(|_over| too_large(limit))?.map_err(malformed)?;
+                let bytes = part.bytes(limit).await.map_err(|_over| too_large(limit, remedy))?.map_err(malformed)?;
                 if !bytes.is_empty() {
                     if uploaded.file.is_some() {
                         let why = "send one file at a time";

@@ -68,7 +68,7 @@ pub(crate) async fn post_import(
     query: Query<HashMap<String, String>>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let uploaded = upload::read(&request, payload, state.config.imports.file_bytes_max).await?;
+    let uploaded = upload::read(&request, payload, state.config.imports.file_bytes_max, upload::SPLIT).await?;
     let mut given = query.into_inner();
     given.extend(uploaded.fields);
     let is_dry = given.remove("dry_run").is_some_and(|v| !matches!(v.as_str(), "" | "false" | "0"));

@@ -19,6 +19,7 @@ use crate::domain::time::DAY_MS;
 use crate::http::api::reports::{Pairs, joined};
 use crate::http::problem::Problem;
 use crate::http::state::State;
+use crate::http::upload as body;
 use crate::imports::preset;
 use crate::jobs::edit_platforms;
 use crate::jobs::platform_import::{
@@ -95,7 +96,7 @@ async fn start_page(who: &SignedIn, state: &State, form: Form) -> Result<StartPa
 
 /// `POST /app/import`: takes a file.
 pub(super) async fn upload(who: SignedIn, state: Data<State>, request: HttpRequest, payload: Payload) -> PageResult {
-    let uploaded = crate::http::upload::read(&request, payload, state.config.imports.file_bytes_max).await?;
+    let uploaded = body::read(&request, payload, state.config.imports.file_bytes_max, body::SPLIT).await?;
     require_own_form(&request, &state, uploaded.fields.get("csrf").map_or("", String::as_str), &who)?;
     let Some(file) = uploaded.file else {
         let fault = Fault::new("file", "missing", "choose a file that is not empty");

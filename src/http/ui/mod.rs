@@ -30,7 +30,6 @@ mod set_up;
 mod sheets;
 mod sign_in;
 mod unmatched;
-mod upload;
 
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
@@ -58,7 +57,6 @@ pub(super) fn configure(service: &mut ServiceConfig) {
             .wrap(from_fn(with_headers))
             .app_data(query_config())
             .app_data(web::FormConfig::default().limit(FORM_BYTES_MAX))
-            .app_data(upload::limits(crate::http::api::rates::FILE_BYTES_MAX))
             .configure(anonymous)
             .configure(reading)
             .configure(writing)

@@ -1,16 +1,18 @@
 //! Exchange rates: the list by day, a rate by hand, and the file of the European Central Bank.
 
-use actix_web::web::{Data, Query};
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Payload, Query};
 use askama::Template;
 use serde::Deserialize;
 
 use super::forms::{Fields, Form};
 use super::page::{PageError, PageResult, Shell, count, faults_of, ok, see, unprocessable};
-use super::session::{Posted, SignedIn};
-use super::upload::Uploaded;
+use super::session::{Posted, SignedIn, require_own_form};
 use crate::domain::fx::{Rate, RateSource};
 use crate::domain::time::Day;
+use crate::http::api::rates::FILE_BYTES_MAX;
 use crate::http::state::State;
+use crate::http::upload;
 use crate::jobs::edit_rates::{self, RateInput};
 use crate::store::rates;
 
@@ -101,9 +103,10 @@ pub(super) async fn add(posted: Posted, state: Data<State>) -> PageResult {
 }
 
 /// `POST /app/rates/import`
-pub(super) async fn import(upload: Uploaded, state: Data<State>) -> PageResult {
-    let Uploaded { who, name, bytes } = upload;
-    let author = who.author.clone();
+pub(super) async fn import(who: SignedIn, state: Data<State>, request: HttpRequest, payload: Payload) -> PageResult {
+    let uploaded = upload::read(&request, payload, FILE_BYTES_MAX, "check that it is the bank's file").await?;
+    require_own_form(&request, &state, uploaded.fields.get("csrf").map_or("", String::as_str), &who)?;
+    let (name, bytes, author) = (uploaded.name, uploaded.file.unwrap_or_default(), who.author.clone());
     match state.db.write(move |conn| edit_rates::import_ecb(conn, &bytes, &name, &author)).await {
         Ok(done) if done.stored.batch.is_none() => Ok(see("/app/rates?done=rates-stood")),
         Ok(_) => Ok(see("/app/rates?done=rates-imported")),
