@@ -187,7 +187,7 @@ fn joined(
             let query = query.bind::<BigInt, _>(moments.touches.0).sql(is_voided_later);
             Ok(query.bind::<BigInt, _>(moments.voids.0).sql(")").load(c)?)
         }
-        Conn::Postgres(c) => {
+        Conn::Postgres(c, _) => {
             // A lateral query with an offset is planned for each browser, and never becomes a scan of all touches. Times
             // are told as times: by bounds of ids, whose width it cannot know, the planner takes the index of ids, and
             // reads everybody's touches for each browser.
