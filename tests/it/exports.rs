@@ -282,6 +282,9 @@ on_both! {
         assert_eq!(done.status, 303, "{}", done.text);
         let shown = page(&app, &done.header("location"), &cookie);
         assert!(shown.text.contains("1,032.90 EUR") && shown.text.contains("Undo"), "{}", shown.text);
+        let undo = shown.text.split("/app/costs/batches/").nth(1).and_then(|rest| rest.split('"').next()).expect("a way to undo");
+        let asked = page(&app, &format!("/app/costs/batches/{undo}"), &cookie).text;
+        assert!(asked.contains("<a href=\"/app/import\">Keep it</a>"), "{asked}");
         let report = app.report(OCTOBER);
         assert_eq!(row(&report, "google-paid")["cost_minor"], 103_290);
         assert_eq!(row(&app.report(&format!("{OCTOBER}&by=campaign")), "spring-2026")["cost_minor"], 102_890);
@@ -290,6 +293,9 @@ on_both! {
         let shown = page(&app, &again, &cookie);
         let done = post(&app, &again, &cookie, &[("csrf", &csrf_in(&shown.text)), ("sent", "1"), ("do", "import")]);
         assert_eq!(done.header("location"), "/app/import/done/nothing");
+        let undone = post(&app, &format!("/app/costs/batches/{undo}/undo"), &cookie, &[("csrf", &csrf), ("confirm", "on")]);
+        assert_eq!((undone.status, undone.header("location").as_str()), (303, "/app/import?done=batch-undone"), "back to where it was imported");
+        assert_eq!(crate::exports::report(&app, OCTOBER), before, "the books are as before");
         let platforms = page(&app, "/app/platforms", &cookie);
         assert!(platforms.text.contains("Book launch") && platforms.text.contains("google: main"), "{}", platforms.text);
         let mine = upload(&app, &cookie, "campaign-report.csv", &file);
@@ -364,6 +370,12 @@ on_both! {
         let done = send(&app, "", "agency-2.csv", file.as_bytes()).expect(201);
         assert_eq!(done["preview"]["sheets"][0]["preset"], "my-agency-report", "recognised by its columns");
         assert_eq!(cost(&app, OCTOBER), 124_700);
+        let tabs = std::fs::read(exports().join("social/linkedin_page/acme_content_1791191700000.xls")).expect("fixture");
+        let columns = format!("{}/columns", upload(&app, &cookie, "tabs.xls", &tabs));
+        let shown = page(&app, &columns, &cookie).text;
+        let csrf = csrf_in(&shown);
+        let second = post(&app, &columns, &cookie, &[("csrf", &csrf), ("do", "header"), ("sheet", "1"), ("sent", "1")]).text;
+        assert!(shown.contains("name=\"sheet\"") && second.contains("<option value=\"1\" selected>All posts"), "a tab is chosen and kept: {second}");
         app.client.delete("/api/v1/imports/presets/my-agency-report").expect(204);
         assert_eq!(send(&app, "", "agency-3.csv", file.as_bytes()).fault_codes(), ["preset-unknown-file"]);
     }

@@ -75,6 +75,8 @@ struct BatchPage {
     form: Form,
     batch: BatchRow,
     is_costs: bool,
+    /// Where its list is, and what that page is called.
+    list: (&'static str, &'static str),
 }
 
 /// `GET /app/costs`
@@ -258,9 +260,12 @@ pub(super) async fn batch(who: SignedIn, state: Data<State>, path: Path<String>)
 
 async fn batch_page(who: &SignedIn, state: &State, id: BatchId, form: Form) -> Result<BatchPage, PageError> {
     let batch = state.db.read(move |conn| batches::get(conn, id)).await?;
+    let list = list_of(&batch);
+    let section = if list == IMPORTS { "import" } else { "costs" };
     Ok(BatchPage {
-        shell: Shell::new("costs", "Undo a batch", &who.session),
+        shell: Shell::new(section, "Undo a batch", &who.session),
         form,
+        list,
         is_costs: batch.kind == batches::BatchKind::Costs,
         batch: batch_row(batch),
     })
@@ -274,8 +279,19 @@ pub(super) async fn undo(posted: Posted, state: Data<State>, path: Path<String>)
         return unprocessable(&batch_page(&posted.who, &state, id, Form::refused(posted.fields, vec![fault])).await?);
     }
     let author = posted.who.author;
-    state.db.write(move |conn| batches::undo(conn, id, &author)).await?;
-    Ok(see("/app/costs?done=batch-undone"))
+    let undo = move |conn: &mut Conn| {
+        batches::undo(conn, id, &author)?;
+        batches::get(conn, id)
+    };
+    let batch = state.db.write(undo).await?;
+    Ok(see(&format!("{}?done=batch-undone", list_of(&batch).0)))
+}
+
+const IMPORTS: (&str, &str) = ("/app/import", "Import");
+
+/// The page that lists a batch: people go back to where they imported.
+fn list_of(batch: &Batch) -> (&'static str, &'static str) {
+    if super::import::is_listed(batch) { IMPORTS } else { ("/app/costs", "Costs") }
 }
 
 fn batch_row(b: Batch) -> BatchRow {

@@ -76,7 +76,6 @@ async fn start_page(who: &SignedIn, state: &State, form: Form) -> Result<StartPa
         let of_kind = preset::built_in().iter().filter(|p| p.kind.as_str() == kind);
         presets.push((words.to_owned(), of_kind.map(|p| p.title.clone()).collect()));
     }
-    let is_shown = |b: &Batch| matches!(b.kind, BatchKind::Costs | BatchKind::Metrics) && b.label != "by hand";
     let row = |b: Batch| RecentRow {
         id: b.id.to_string(),
         recorded: when(b.recorded_at),
@@ -90,9 +89,16 @@ async fn start_page(who: &SignedIn, state: &State, form: Form) -> Result<StartPa
         form,
         presets,
         own: own.into_iter().map(|p| p.title).collect(),
-        recent: recent.into_iter().filter(is_shown).take(RECENT).map(row).collect(),
+        recent: recent.into_iter().filter(is_listed).take(RECENT).map(row).collect(),
         megabytes: state.config.imports.file_bytes_max >> 20,
     })
+}
+
+/// Whether a batch came in as a file of spend or counts. Schedules and hourly rates are costs without a file: their
+/// source stands in brackets.
+pub(super) fn is_listed(batch: &Batch) -> bool {
+    let is_file = batch.label != "by hand" && !batch.source.starts_with('(');
+    is_file && matches!(batch.kind, BatchKind::Costs | BatchKind::Metrics)
 }
 
 /// `POST /app/import`: takes a file.
