@@ -115,7 +115,7 @@ impl Form {
     pub(super) fn summary(&self) -> Summary {
         let item = |f: &Fault| {
             let remedy = (f.code == "rate-missing").then_some(("/app/rates", "Add exchange rates"));
-            (self.id(&f.field), words(&f.field), marked(&sentence(&f.detail)), remedy)
+            SummaryItem { id: self.id(&f.field), label: words(&f.field), words: marked(&sentence(&f.detail)), remedy }
         };
         Summary { items: self.faults.iter().map(item).collect() }
     }
@@ -279,8 +279,17 @@ impl Field {
 #[derive(Debug, Clone, Template)]
 #[template(path = "faults.html")]
 pub(super) struct Summary {
-    /// Id of the field, its name, what is wrong, and where the remedy is.
-    items: Vec<(String, String, Marked, Option<(&'static str, &'static str)>)>,
+    items: Vec<SummaryItem>,
+}
+
+#[derive(Debug, Clone)]
+struct SummaryItem {
+    /// Id of the field.
+    id: String,
+    label: String,
+    words: Marked,
+    /// Where the remedy is, and what that page is called.
+    remedy: Option<(&'static str, &'static str)>,
 }
 
 // The template escapes what it prints.
