@@ -8,7 +8,7 @@ use clap::Args;
 use super::import::{file_name, read_bounded};
 use super::{CliError, Context, table};
 use crate::domain::money::{Currency, decimal};
-use crate::jobs::platform_import::{self, Options, Preview, Read, Words, own_presets};
+use crate::jobs::platform_import::{self, Options, Preview, Read, Remembered, Words};
 
 /// What may be said about the export of a platform.
 #[derive(Debug, Args)]
@@ -78,8 +78,8 @@ pub(super) fn run(context: &Context, file: &Path, flags: &ExportFlags) -> Result
     let bytes = read_bounded(file)?;
     let core = context.open()?;
     let (name, author) = (file_name(file), context.author());
-    let own = core.db.read_now(own_presets)?;
-    let read = Read::new(&name, &bytes, &own, options.exported(&name, author.now))?;
+    let known = core.db.read_now(Remembered::load)?;
+    let read = Read::new(&name, &bytes, &known, options.exported(&name, author.now))?;
     let zone = &context.config.reporting.zone;
     if flags.dry_run {
         let preview = core.db.read_now(|conn| platform_import::preview(conn, &read, zone))?;

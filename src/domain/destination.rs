@@ -44,6 +44,10 @@ impl Destination {
             ));
         }
         let mut url = Url::parse(trimmed).map_err(|why| {
+            let why = match why {
+                url::ParseError::RelativeUrlWithoutBase => "it does not begin with https://".to_owned(),
+                other => other.to_string(),
+            };
             fault(
                 "destination-malformed",
                 format!(

@@ -151,7 +151,7 @@ impl Missing {
         };
         let detail = format!(
             "a {what} of {day} is in {from}, and there is no rate from {from} to {to} for that day: {known}; import the \
-             history file of the European Central Bank or add a rate (page Rates, `headwater rates`), end the report \
+             history file of the European Central Bank or add a rate (page Exchange rates, `headwater rates`), end the report \
              before that day, or report in {from}"
         );
         Fault::new("currency", "rate-missing", detail)

@@ -79,7 +79,11 @@ pub fn judge(traffic: &Traffic, now: UtcMillis) -> Health {
     let attempts = traffic.items + traffic.refused;
     let failures = traffic.quarantined + traffic.refused;
     if attempts == 0 && traffic.last_at.is_none() {
-        health.worsen(Light::Waiting, "no delivery has come yet; send a test event, or let the sender send one".into());
+        health.worsen(
+            Light::Waiting,
+            "the sender has sent nothing yet; a test event, which does not count here, shows that the way is open"
+                .into(),
+        );
         return health;
     }
     let share = |percent: i64| failures > 0 && failures.saturating_mul(100) >= attempts.saturating_mul(percent);

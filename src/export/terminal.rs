@@ -37,8 +37,13 @@ pub fn report(report: &Report) -> String {
     }
     add(&total, &report.totals);
     let labels: Vec<&str> = p.models.iter().map(|c| c.model().label).collect();
+    // A forgotten data.dir looks like a company without leads.
+    let hint = match p.as_of {
+        Some(at) if at.0 > 0 => "",
+        _ => "Nothing is recorded in this database yet; is `data.dir` or `database.url` the right one?\n",
+    };
     format!(
-        "{table}\n{}, look-back {} days, {} to {} ({}), {} clock, money in {}, {} cost. As of {} ({}).\n",
+        "{table}\n{}, look-back {} days, {} to {} ({}), {} clock, money in {}, {} cost. As of {} ({}).\n{hint}",
         labels.join(", "),
         p.look_back,
         p.range.from,

@@ -117,7 +117,12 @@ pub fn read(bytes: &[u8], presets: &[&Preset], named: Option<&str>, asked: &Aske
     let export = Export::open(bytes).map_err(one)?;
     let chosen: Vec<&Preset> = presets.iter().copied().filter(|p| named.is_none_or(|n| p.name == n)).collect();
     if chosen.is_empty() {
-        let why = format!("there is no preset {}; leave it out, or choose one of the list", shown(named.unwrap_or("")));
+        let names: Vec<&str> = presets.iter().map(|p| p.name.as_str()).collect();
+        let why = format!(
+            "there is no preset {}; leave it out, or use one of {}",
+            shown(named.unwrap_or("")),
+            names.join(", ")
+        );
         return Err(one(Fault::new("preset", "preset-unknown", why)));
     }
     let delimiter = delimiter_of(&export, &chosen);
@@ -173,11 +178,17 @@ fn lacks(title: &str, field: &str) -> Fault {
 }
 
 fn unknown(grids: &[Grid], named: Option<&str>) -> Fault {
-    let widest = grids.iter().flat_map(|g| g.rows.iter().take(COLUMNS_SHOWN)).max_by_key(|r| r.filled().count());
-    let columns: Vec<String> = widest.iter().flat_map(|r| r.filled()).take(COLUMNS_SHOWN).map(shown).collect();
+    let likely = grids.iter().filter_map(|g| g.rows.get(likely_header(g)?)).max_by_key(|r| r.filled().count());
+    let widest = || grids.iter().flat_map(|g| g.rows.iter().take(COLUMNS_SHOWN)).max_by_key(|r| r.filled().count());
+    let header = likely.or_else(widest);
+    let columns: Vec<String> = header.iter().flat_map(|r| r.filled()).take(COLUMNS_SHOWN).map(shown).collect();
     let why = match named {
         Some(name) => format!("the file has no header of the preset {}; it has {}", shown(name), columns.join(", ")),
-        None => format!("no preset knows the columns {}; say which column is which", columns.join(", ")),
+        None => format!(
+            "no preset knows the columns {}; say which column is which (page Import, or a \
+             preset by `POST /api/v1/imports/presets`)",
+            columns.join(", ")
+        ),
     };
     Fault::new("preset", "preset-unknown-file", why)
 }

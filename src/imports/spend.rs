@@ -102,7 +102,7 @@ pub fn read(grid: &Grid, bound: &Bound, asked: &Asked) -> Result<SpendFile, Vec<
     if let Some(fault) = whole_file_fault(&file.errors, asked) {
         return Err(vec![fault]);
     }
-    let currencies = reader.currencies(data())?;
+    let currencies = reader.currencies(data(), &mut file.notes)?;
     file.footers = rows.iter().filter(|(_, kind)| *kind == RowKind::Footer).count();
     let totals: Vec<&GridRow> = rows.iter().filter(|(_, kind)| *kind == RowKind::Total).map(|(row, _)| *row).collect();
     file.totals = reader.totals(&totals, &sums, &currencies);
@@ -251,8 +251,13 @@ impl Reader<'_> {
         Ok(ads)
     }
 
-    /// The currency of each account: the column's name, a column of its own, a sign of one currency, the user's word.
-    fn currencies<'r>(&self, rows: impl Iterator<Item = &'r GridRow>) -> Result<Currencies, Vec<Fault>> {
+    /// The currency of each account: the column's name, a column of its own, a sign of one currency, the user's word, what
+    /// the account was said to be billed in before.
+    fn currencies<'r>(
+        &self,
+        rows: impl Iterator<Item = &'r GridRow>,
+        notes: &mut Vec<String>,
+    ) -> Result<Currencies, Vec<Fault>> {
         let mut found = Currencies::new();
         for row in rows {
             let account = self.cell(row, "account").or_else(|| self.cell(row, "account_id"));
@@ -276,7 +281,16 @@ impl Reader<'_> {
                 let why = "the file does not say in which currency it is; say which, such as EUR";
                 vec![Fault::new("currency", "currency-missing", why)]
             };
-            found.insert(None, self.asked.currency.or(self.bound.preset.currency).ok_or_else(missing)?);
+            let told = self.asked.currency.or(self.bound.preset.currency);
+            let names_account = ["account", "account_id"].iter().any(|f| self.bound.column(f).is_some());
+            let billed = || self.asked.billed_in(&self.bound.preset.platform).filter(|_| !names_account);
+            let known = told.is_none().then(billed).flatten();
+            if let Some(currency) = known {
+                notes.push(format!(
+                    "The file names no currency. Its account is billed in {currency}, as was said before."
+                ));
+            }
+            found.insert(None, told.or(known).ok_or_else(missing)?);
         }
         Ok(found)
     }

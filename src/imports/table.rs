@@ -25,6 +25,29 @@ pub struct Asked {
     pub spread: bool,
     /// The day of the export, by which dates without a year and snapshots are dated.
     pub exported_on: Option<Day>,
+    /// Accounts that are known, with the currency that they are billed in.
+    pub accounts: Vec<Billed>,
+}
+
+/// An account of a platform, as earlier files told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Billed {
+    /// The platform.
+    pub platform: String,
+    /// The account's name.
+    pub name: String,
+    /// What it is billed in, if a file of spend or its user has said so.
+    pub currency: Option<Currency>,
+}
+
+impl Asked {
+    /// The currency of the account that a file of a platform is of: the named one, else the only one.
+    pub fn billed_in(&self, platform: &str) -> Option<Currency> {
+        let is_named = |a: &&Billed| self.account.as_ref().is_none_or(|name| *name == a.name);
+        let mut own = self.accounts.iter().filter(|a| a.platform == platform).filter(is_named);
+        let only = own.next()?;
+        own.next().is_none().then_some(only.currency).flatten()
+    }
 }
 
 /// A row of totals that the file itself has.

@@ -14,10 +14,11 @@ pub use preview::{AccountView, CampaignView, Preview, SheetView, Vanishing, prev
 pub use record::{Imported, Words, import};
 
 use crate::domain::fault::Fault;
+use crate::domain::platform::PlatformAccount;
 use crate::imports::platform::{self, PlatformFile};
 use crate::imports::preset::{self, Preset};
-use crate::imports::table::Asked;
-use crate::store::{Conn, StoreError, uploads};
+use crate::imports::table::{Asked, Billed};
+use crate::store::{Conn, StoreError, platforms, uploads};
 
 /// A file that was read, with what the user said about it.
 #[derive(Debug, Clone)]
@@ -31,9 +32,9 @@ pub struct Read {
 }
 
 impl Read {
-    /// Reads a file by the built-in presets and those of users.
-    pub fn new(name: &str, bytes: &[u8], own: &[Preset], options: Options) -> Result<Self, Vec<Fault>> {
-        let presets: Vec<&Preset> = own.iter().chain(preset::built_in()).collect();
+    /// Reads a file by the built-in presets and by what is remembered.
+    pub fn new(name: &str, bytes: &[u8], known: &Remembered, options: Options) -> Result<Self, Vec<Fault>> {
+        let presets: Vec<&Preset> = known.presets.iter().chain(preset::built_in()).collect();
         let asked = Asked {
             account: options.account.clone(),
             currency: options.currency,
@@ -41,9 +42,26 @@ impl Read {
             decimal: options.decimal,
             spread: options.spread,
             exported_on: options.exported_on,
+            accounts: known.accounts.clone(),
         };
         let file = platform::read(bytes, &presets, options.preset.as_deref(), &asked)?;
         Ok(Self { name: name.to_owned(), file, options })
+    }
+}
+
+/// What was said with earlier files, by which later ones are read.
+#[derive(Debug, Clone, Default)]
+pub struct Remembered {
+    presets: Vec<Preset>,
+    accounts: Vec<Billed>,
+}
+
+impl Remembered {
+    /// Everything that is remembered now.
+    pub fn load(conn: &mut Conn) -> Result<Self, StoreError> {
+        let billed = |a: PlatformAccount| Billed { platform: a.platform, name: a.name, currency: a.currency };
+        let accounts = platforms::accounts(conn)?.into_iter().map(billed).collect();
+        Ok(Self { presets: own_presets(conn)?, accounts })
     }
 }
 

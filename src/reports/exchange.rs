@@ -8,8 +8,8 @@ use crate::domain::fault::Fault;
 use crate::domain::fx::{AGE_DAYS_MAX, Missing, Quote, RateTable};
 use crate::domain::money::Currency;
 use crate::domain::stage::{Stage, StageEvent};
-use crate::domain::time::{Day, DayRange, Zone};
-use crate::store::{Conn, Moments, rates};
+use crate::domain::time::{Day, DayRange, UtcMillis, Zone};
+use crate::store::{Conn, Moments, StoreError, rates};
 
 /// The rates that the amounts of a report need.
 #[derive(Debug)]
@@ -76,6 +76,42 @@ impl Exchange {
     }
 }
 
+/// Days of costs in one currency that no rate converts: a report of them answers nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateGap {
+    /// The currency of the costs.
+    pub from: Currency,
+    /// The currency of reports.
+    pub to: Currency,
+    /// The first such day.
+    pub first: Day,
+    /// The last one.
+    pub last: Day,
+    /// How many there are.
+    pub days: usize,
+}
+
+/// Where costs of these currencies and days lack a rate by the rates that stand now, by currency.
+pub fn rate_gaps(conn: &mut Conn, to: Currency, costs: &[(Currency, DayRange)]) -> Result<Vec<RateGap>, StoreError> {
+    let foreign = || costs.iter().filter(|(currency, _)| *currency != to);
+    let from = foreign().map(|(_, range)| range.from).min();
+    let Some((from, until)) = from.zip(foreign().map(|(_, range)| range.to).max()) else { return Ok(Vec::new()) };
+    let currencies: BTreeSet<Currency> = foreign().map(|(currency, _)| *currency).chain([to]).collect();
+    let reach = i32::try_from(AGE_DAYS_MAX).unwrap_or(i32::MAX);
+    let days = DayRange { from: from.plus_days(-reach), to: until };
+    let table = RateTable::new(rates::visible(conn, &currencies, days, UtcMillis(i64::MAX))?);
+    let mut lacking: BTreeMap<Currency, BTreeSet<Day>> = BTreeMap::new();
+    for (currency, range) in foreign() {
+        let bare = range.days().filter(|day| table.quote(*currency, to, *day).is_err());
+        lacking.entry(*currency).or_default().extend(bare);
+    }
+    let gap = |(from, days): (Currency, BTreeSet<Day>)| {
+        let (first, last) = days.first().copied().zip(days.last().copied())?;
+        Some(RateGap { from, to, first, last, days: days.len() })
+    };
+    Ok(lacking.into_iter().filter_map(gap).collect())
+}
+
 /// The UTC day of a stage event.
 fn day_of(event: &StageEvent) -> Day {
     Zone::utc().day_of(event.occurred_at)
@@ -99,8 +135,11 @@ impl Lacking {
         let fault = |(first, days): (Missing, BTreeSet<Day>)| {
             let mut fault = first.fault("cost");
             if let Some(last) = days.last().filter(|last| **last != first.day) {
-                fault.detail =
-                    format!("{} (the same goes for {} more days of costs up to {last})", fault.detail, days.len() - 1);
+                let more = match days.len() - 1 {
+                    1 => format!("the costs of {last}"),
+                    n => format!("{n} more days of costs up to {last}"),
+                };
+                fault.detail = format!("{} (the same goes for {more})", fault.detail);
             }
             fault
         };

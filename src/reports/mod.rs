@@ -35,6 +35,7 @@ pub mod unmatched;
 pub use costs::CostRule;
 pub use credits::Measure;
 pub use dimension::{Dimension, Part, RowKey};
+pub use exchange::{RateGap, rate_gaps};
 pub use facts::people;
 pub use labels::Labels;
 pub use parameters::{Parameters, parameters_from};

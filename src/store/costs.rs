@@ -14,7 +14,7 @@ use crate::domain::cost::{CostDraft, CostEntry, CostKind};
 use crate::domain::fault::Fault;
 use crate::domain::ids::{BatchId, CampaignId, ChannelId, CostEntryId, LinkId, PlatformCampaignId, PostId};
 use crate::domain::labour::{Hours, Labour};
-use crate::domain::money::Money;
+use crate::domain::money::{Currency, Money};
 use crate::domain::stage::Source;
 use crate::domain::time::{Day, DayRange, UtcMillis};
 
@@ -248,6 +248,17 @@ pub fn list(conn: &mut Conn, limit: i64) -> Result<Vec<CostEntry>, StoreError> {
     let rows: Vec<Row> = on!(conn, c => t::table.filter(t::voided_at.is_null())
         .order((t::day_from.desc(), t::id.desc())).limit(limit).select(Row::as_select()).load(c))?;
     mapped(conn, rows, &Moments::all(UtcMillis(i64::MAX)))
+}
+
+/// Currencies other than this one in which costs stand, with the days that they are of.
+pub fn foreign_days(conn: &mut Conn, currency: Currency) -> Result<Vec<(Currency, DayRange)>, StoreError> {
+    use cost_entries as t;
+    let rows: Vec<(String, String, String)> = on!(conn, c => t::table.filter(t::voided_at.is_null())
+        .filter(t::currency.ne(currency.code())).select((t::currency, t::day_from, t::day_to)).distinct().load(c))?;
+    let one = |(code, from, to): (String, String, String)| {
+        Ok((stored(&code)?, DayRange { from: stored(&from)?, to: stored(&to)? }))
+    };
+    rows.into_iter().map(one).collect()
 }
 
 fn overlapping(conn: &mut Conn, source: &Source, kind: CostKind, days: DayRange) -> Result<Vec<Row>, StoreError> {

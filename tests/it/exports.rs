@@ -271,7 +271,7 @@ on_both! {
         let token = upload(&app, &cookie, "campaign-report.csv", &file);
         let shown = page(&app, &token, &cookie);
         assert_eq!(shown.status, 200, "{}", shown.text);
-        for words in ["Recognised as <strong>Google Ads</strong>", "1,032.90 EUR", "sum to the file's own total", "Book launch — Search", "google-paid"] {
+        for words in ["Recognised as <strong>Google Ads</strong>", "sum to the file's own total, <strong>1,032.90 EUR</strong>", "Book launch — Search", "google-paid"] {
             assert!(shown.text.contains(words), "{words}: {}", shown.text);
         }
         let csrf = csrf_in(&shown.text);
@@ -282,6 +282,9 @@ on_both! {
         assert_eq!(done.status, 303, "{}", done.text);
         let shown = page(&app, &done.header("location"), &cookie);
         assert!(shown.text.contains("1,032.90 EUR") && shown.text.contains("Undo"), "{}", shown.text);
+        let undo = shown.text.split("/app/costs/batches/").nth(1).and_then(|rest| rest.split('"').next()).expect("a way to undo");
+        let asked = page(&app, &format!("/app/costs/batches/{undo}"), &cookie).text;
+        assert!(asked.contains("<a href=\"/app/import\">Keep it</a>"), "{asked}");
         let report = app.report(OCTOBER);
         assert_eq!(row(&report, "google-paid")["cost_minor"], 103_290);
         assert_eq!(row(&app.report(&format!("{OCTOBER}&by=campaign")), "spring-2026")["cost_minor"], 102_890);
@@ -290,6 +293,9 @@ on_both! {
         let shown = page(&app, &again, &cookie);
         let done = post(&app, &again, &cookie, &[("csrf", &csrf_in(&shown.text)), ("sent", "1"), ("do", "import")]);
         assert_eq!(done.header("location"), "/app/import/done/nothing");
+        let undone = post(&app, &format!("/app/costs/batches/{undo}/undo"), &cookie, &[("csrf", &csrf), ("confirm", "on")]);
+        assert_eq!((undone.status, undone.header("location").as_str()), (303, "/app/import?done=batch-undone"), "back to where it was imported");
+        assert_eq!(crate::exports::report(&app, OCTOBER), before, "the books are as before");
         let platforms = page(&app, "/app/platforms", &cookie);
         assert!(platforms.text.contains("Book launch") && platforms.text.contains("google: main"), "{}", platforms.text);
         let mine = upload(&app, &cookie, "campaign-report.csv", &file);
@@ -297,12 +303,57 @@ on_both! {
         assert_eq!(page(&app, &mine, &cookie).status, 404, "a waiting file expires");
     }
 
+    fn an_account_says_its_currency_once(app) {
+        let file = std::fs::read(exports().join("spend/x_ads/campaigns-daily.csv")).expect("fixture");
+        let cookie = set_up(&app);
+        let first = page(&app, &upload(&app, &cookie, "x.csv", &file), &cookie).text;
+        assert!(first.contains("What the file does not say") && !first.contains("Please correct this"), "a question is no mistake: {first}");
+        send(&app, "currency=USD", "x.csv", &file).expect(201);
+        let again = send(&app, "", "x.csv", &file).expect(200);
+        assert_eq!((again["batch"].is_null(), again["preview"]["accounts"][0]["stands"].as_bool()), (true, Some(true)), "{again}");
+        assert!(again["preview"]["sheets"][0]["notes"].to_string().contains("billed in USD"), "{again}");
+        let shown = page(&app, &upload(&app, &cookie, "x.csv", &file), &cookie).text;
+        assert!(shown.contains("nothing: all of it stands already") && shown.contains("no row of totals"), "{shown}");
+        let euros = send(&app, "currency=EUR", "x.csv", &file);
+        assert_eq!(euros.json()["errors"][0]["field"], "currency", "{}", euros.text);
+        send(&app, "currency=EUR&account=two", "x.csv", &file).expect(201);
+        assert_eq!(send(&app, "", "x.csv", &file).fault_codes(), ["currency-missing"], "of which of the two accounts nobody says");
+        let posts = std::fs::read(exports().join("social/x_analytics/account_analytics_content_2026-09-07_2026-10-05.csv")).expect("fixture");
+        let seen = send(&app, "dry_run=true", "posts.csv", &posts).expect(200);
+        let fault = &seen["faults"][0];
+        assert_eq!((fault["code"].as_str(), fault["detail"].to_string().contains("`main`, `two`")), (Some("account-ambiguous"), true), "{seen}");
+    }
+
+    fn spend_without_a_rate_is_told_before_a_report_refuses_it(app) {
+        let cookie = set_up(&app);
+        let file = std::fs::read(exports().join("spend/meta_ads/daily-usd.csv")).expect("fixture");
+        let gap = "There is no rate from USD to EUR on 2026-10-01 and 2026-10-02";
+        let token = upload(&app, &cookie, "daily-usd.csv", &file);
+        let shown = page(&app, &token, &cookie).text;
+        assert!(shown.contains(gap) && shown.contains("href=\"/app/rates\""), "{shown}");
+        let done = post(&app, &token, &cookie, &[("csrf", &csrf_in(&shown)), ("sent", "1"), ("do", "import")]).header("location");
+        assert!(done.ends_with("?from=2026-10-01&to=2026-10-02"), "{done}");
+        let shown = page(&app, &done, &cookie).text;
+        assert!(shown.contains(gap) && shown.contains("/app/reports/cost-per-lead?from=2026-10-01"), "{shown}");
+        let costs = page(&app, "/app/costs", &cookie).text;
+        assert!(costs.contains(gap) && costs.contains("(unmapped)") && !costs.contains("(shared)</td>"), "{costs}");
+        let report = page(&app, &format!("/app/reports/cost-per-lead?{OCTOBER}"), &cookie);
+        assert_eq!((report.status, report.text.contains("href=\"/app/rates\"")), (422, true), "{}", report.text);
+        app.client.post("/api/v1/rates", &json!({ "rates": [{ "day": "2026-10-01", "base": "EUR", "quote": "USD", "rate": "1.25" }] })).expect(201);
+        let costs = page(&app, "/app/costs", &cookie).text;
+        assert!(!costs.contains("There is no rate"), "one rate holds for seven days: {costs}");
+        assert_eq!(row(&app.report(OCTOBER), "(unmapped)")["cost_minor"], 92_800);
+        let wrong = send(&app, "", "eur.csv", &meta(&[("01", "Spring", "1.00")]));
+        assert_eq!((wrong.fault_codes(), &wrong.json()["errors"][0]["field"]), (vec!["currency-mismatch".to_owned()], &json!("account")), "{}", wrong.text);
+    }
+
     fn an_unknown_table_is_mapped_once_and_known_from_then_on(app) {
         let cookie = set_up(&app);
         let file = "Agency report\nPeriod;October\n\nWhen;What;How much\n01/10/2026;Leads;1.234,50\n13/10/2026;Brand;12,50\n";
         let token = upload(&app, &cookie, "agency.csv", file.as_bytes());
         let shown = page(&app, &token, &cookie);
-        assert!(shown.text.contains("preset knows the columns"), "{}", shown.text);
+        assert!(shown.text.contains("preset knows the columns <code>When</code>, <code>What</code>, <code>How much</code>"), "{}", shown.text);
+        assert!(shown.text.contains(&format!("class=\"button primary\" href=\"{token}/columns\"")), "the way on is plain: {}", shown.text);
         let columns = format!("{token}/columns");
         let shown = page(&app, &columns, &cookie);
         assert!(shown.text.contains("Line 4") && shown.text.contains("1.234,50"), "{}", shown.text);
@@ -319,6 +370,12 @@ on_both! {
         let done = send(&app, "", "agency-2.csv", file.as_bytes()).expect(201);
         assert_eq!(done["preview"]["sheets"][0]["preset"], "my-agency-report", "recognised by its columns");
         assert_eq!(cost(&app, OCTOBER), 124_700);
+        let tabs = std::fs::read(exports().join("social/linkedin_page/acme_content_1791191700000.xls")).expect("fixture");
+        let columns = format!("{}/columns", upload(&app, &cookie, "tabs.xls", &tabs));
+        let shown = page(&app, &columns, &cookie).text;
+        let csrf = csrf_in(&shown);
+        let second = post(&app, &columns, &cookie, &[("csrf", &csrf), ("do", "header"), ("sheet", "1"), ("sent", "1")]).text;
+        assert!(shown.contains("name=\"sheet\"") && second.contains("<option value=\"1\" selected>All posts"), "a tab is chosen and kept: {second}");
         app.client.delete("/api/v1/imports/presets/my-agency-report").expect(204);
         assert_eq!(send(&app, "", "agency-3.csv", file.as_bytes()).fault_codes(), ["preset-unknown-file"]);
     }

@@ -163,6 +163,12 @@ on_both! {
             let evidence = page(&app, href, &session);
             assert_eq!(evidence.status, 200, "{href}: {}", evidence.text);
         }
+        let shown = page(&app, "/app?from=2026-03-01&to=2026-03-31", &session).text;
+        for figure in ["cpl_minor", "roas"] {
+            let href = evidence_of(&shown, figure).into_iter().next().unwrap_or_else(|| panic!("{figure} opens: {shown}"));
+            let evidence = page(&app, &href, &session);
+            assert_eq!((evidence.status, evidence.text.contains("Stage events")), (200, true), "{href}: {}", evidence.text);
+        }
         let csv = page(&app, &format!("/app/reports/cost-per-lead.csv?{query}"), &session);
         assert!(csv.text.contains("linkedin-organic · 2026-03,time_decay:half_life_days=14,1,0,1000000,"), "{}", csv.text);
         let api = app.report("by=channel&by=month&model=linear&model=first&from=2026-03-01&to=2026-03-31");
@@ -204,6 +210,14 @@ on_both! {
         }
         assert_eq!(refused.text.matches("<details class=\"fold\" open>").count(), 3, "what is wrong is not folded away");
         assert!(!refused.text.contains("<table"));
+        let day = app.client.get("/api/v1/reports/cost-per-lead?from=2026-13-01&to=2026-03-31");
+        assert_eq!(day.fault_codes().len(), 1, "a day that cannot be read is not also after the other: {}", day.text);
+        let csrf = csrf_in(&page(&app, "/app/unmatched", &session).text);
+        let match_of = [("csrf", csrf.as_str()), ("item", "deal:1"), ("to", "nonsense")];
+        let refused = post(&app, "/app/matches", &session, &match_of);
+        assert!(refused.status == 422 && refused.text.contains(">Match with</a>: "), "the filter's last day is not at fault: {}", refused.text);
+        let metrics = page(&app, "/app/reports/post-metrics", &session).text;
+        assert!(!metrics.contains("Look-back") && metrics.contains("href=\"/app/import\""), "a network's counts know no look-back: {metrics}");
     }
 
     fn a_marketer_makes_a_link_and_a_key_on_the_pages(app) {
@@ -249,12 +263,16 @@ on_both! {
         assert_eq!(upload(&csrf, &"x".repeat(9 << 20)).status, 413);
         done("/app/rates", &[("day", "2026-03-03"), ("base", "EUR"), ("quote", "USD"), ("rate", "1.6")], "rate-added");
         let rates = page(&app, "/app/rates", &session).text;
-        for told in ["European Central Bank", "by hand", "1.25", "1.6", "1 rates of the bank stand"] {
+        for told in ["European Central Bank", "by hand", "1.25", "1.6", "1 rate of the bank stands"] {
             assert!(rates.contains(told), "{told} in {rates}");
         }
         assert!(!page(&app, "/app/rates?to=2026-03-02", &session).text.contains("1.6"));
 
         done("/app/costs", &[("from", "2026-03-02"), ("amount", "10.00"), ("currency", "USD"), ("kind", "tools"), ("allocation", "weights"), ("weights", "linkedin-organic=1"), ("note", "Try <it>")], "cost-added");
+        done("/app/costs", &[("from", "2026-05-04"), ("amount", "-1.234,50"), ("currency", "EUR"), ("kind", "media")], "cost-added");
+        assert!(page(&app, "/app/costs", &session).text.contains("−1,234.50 EUR"), "an amount as it is typed in Europe");
+        let doubtful = send("/app/costs", &[("from", "2026-05-04"), ("amount", "1,250"), ("currency", "EUR"), ("kind", "media")]);
+        assert_eq!((doubtful.status, doubtful.text.contains("is not an amount")), (422, true), "{}", doubtful.text);
         done("/app/costs/hourly-rates", &[("person", "Ana"), ("effective_from", "2026-01-01"), ("rate", "80.00"), ("currency", "EUR")], "hourly-rate-added");
         done("/app/costs/labour", &[("person", "Ana"), ("hours", "1:30"), ("from", "2026-03-02"), ("channel", "linkedin-organic"), ("currency", "EUR")], "hours-added");
         done("/app/costs/monthly", &[("name", "Planner"), ("kind", "tools"), ("first_day", "2026-03-01"), ("amount", "31.00"), ("currency", "EUR"), ("allocation", "stage"), ("stage", "lead")], "monthly-added");
@@ -266,6 +284,11 @@ on_both! {
         let cost = |key: &str| crate::support::row(&report, key)["cost_minor"].as_i64();
         assert_eq!((cost("linkedin-organic"), cost("(shared)")), (Some(800 + 12_000), Some(6_200)), "{report}");
 
+        let labour = page(&app, "/app/costs/labour", &session).text;
+        for id in ["f-rate", "f2-rate"] {
+            let told = |name: &str| labour.matches(&format!("{name}=\"{id}\"")).count();
+            assert_eq!((told("id"), told("for")), (1, 1), "each field has its own label: {id}");
+        }
         let refused = send("/app/costs/labour", &[("person", "Bob"), ("hours", "soon"), ("from", "2026-03-02")]);
         assert_eq!((refused.status, refused.text.contains("is no time worked")), (422, true), "{}", refused.text);
         let refused = send("/app/costs/monthly", &[("name", "X"), ("first_day", "2026-03-01"), ("last_day", "2026-03-15"), ("amount", "1"), ("currency", "EUR")]);

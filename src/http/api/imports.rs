@@ -16,9 +16,9 @@ use crate::http::state::State;
 use crate::http::upload;
 use crate::imports::preset::{self, Preset};
 use crate::jobs::edit_platforms::{self, AccountView};
-use crate::jobs::platform_import::{self, Options, Read, own_presets};
+use crate::jobs::platform_import::{self, Options, Read, Remembered, own_presets};
 use crate::store::platforms::Subject;
-use crate::store::uploads;
+use crate::store::{Conn, uploads};
 
 /// What may be said about a file; each as a parameter of the address or as a field of the form.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -81,9 +81,8 @@ pub(crate) async fn post_import(
     let file = uploaded.file.ok_or_else(|| Fault::new("file", "missing", "the body holds no file; send one"))?;
     let options = Options::read(&given).map_err(Problem::invalid)?.exported(&name, author.now);
     let zone = state.config.reporting.zone.clone();
-    let own = state.db.read(own_presets).await?;
-    let read =
-        state.db.read(move |_conn| Ok(Read::new(&name, &file, &own, options))).await?.map_err(Problem::invalid)?;
+    let read = move |conn: &mut Conn| Ok(Read::new(&name, &file, &Remembered::load(conn)?, options));
+    let read = state.db.read(read).await?.map_err(Problem::invalid)?;
     if is_dry {
         let preview = state.db.read(move |conn| platform_import::preview(conn, &read, &zone)).await?;
         return Ok(HttpResponse::Ok().json(preview));

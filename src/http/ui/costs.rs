@@ -8,18 +8,20 @@ use super::forms::{Choice, Fields, Form};
 use super::links::label_choices;
 use super::page::{PageError, PageResult, Shell, count, faults_of, money, ok, see, unprocessable, when};
 use super::session::{Posted, SignedIn};
+use super::typed;
 use crate::domain::attribution::credit::allocate;
 use crate::domain::cost::{CostBasis, CostKind};
 use crate::domain::fault::Fault;
 use crate::domain::ids::BatchId;
-use crate::domain::money::decimal;
+use crate::domain::money::{Currency, decimal};
 use crate::domain::stage::Source;
 use crate::domain::time::DayRange;
 use crate::http::state::State;
 use crate::jobs::edit_costs::{self, CostInput, NamedCost};
 use crate::reports::cost_per_lead::{self, Figures};
-use crate::reports::{Measure, Parameters};
+use crate::reports::{Measure, Parameters, RateGap, rate_gaps};
 use crate::store::batches::{self, Batch};
+use crate::store::{Conn, StoreError, costs};
 
 /// Rows of each list.
 pub(super) const ROWS: i64 = 200;
@@ -62,6 +64,7 @@ struct CostsPage {
     rules: Vec<Choice>,
     stages: Vec<Choice>,
     costs: Vec<CostRow>,
+    rate_gaps: Vec<String>,
     batches: Vec<BatchRow>,
 }
 
@@ -72,6 +75,8 @@ struct BatchPage {
     form: Form,
     batch: BatchRow,
     is_costs: bool,
+    /// Where its list is, and what that page is called.
+    list: (&'static str, &'static str),
 }
 
 /// `GET /app/costs`
@@ -84,10 +89,12 @@ pub(super) async fn list(who: SignedIn, state: Data<State>, query: Query<Done>) 
 }
 
 async fn list_page(who: &SignedIn, state: &State, form: Form) -> Result<CostsPage, PageError> {
-    let (costs, batches, (channels, campaigns)) = state
-        .db
-        .read(|conn| Ok((edit_costs::list(conn, ROWS)?, batches::list(conn, ROWS)?, label_choices(conn)?)))
-        .await?;
+    let currency = state.config.reporting.currency;
+    let read = move |conn: &mut Conn| {
+        let lists = (edit_costs::list(conn, ROWS)?, batches::list(conn, ROWS)?, label_choices(conn)?);
+        Ok((lists, standing_gaps(conn, currency)?))
+    };
+    let ((costs, batches, (channels, campaigns)), rate_gaps) = state.db.read(read).await?;
     Ok(CostsPage {
         shell: Shell::new("costs", "Costs", &who.session),
         form,
@@ -97,8 +104,28 @@ async fn list_page(who: &SignedIn, state: &State, form: Form) -> Result<CostsPag
         rules: rule_choices(),
         stages: stage_choices(),
         costs: costs.into_iter().map(cost_row).collect(),
+        rate_gaps,
         batches: batches.into_iter().map(batch_row).collect(),
     })
+}
+
+/// Where standing costs lack a rate to the currency of reports, in words.
+pub(super) fn standing_gaps(conn: &mut Conn, to: Currency) -> Result<Vec<String>, StoreError> {
+    let days = costs::foreign_days(conn, to)?;
+    Ok(rate_gaps(conn, to, &days)?.iter().map(gap_words).collect())
+}
+
+/// A gap as a page tells it, before the link to the rates.
+pub(super) fn gap_words(gap: &RateGap) -> String {
+    let RateGap { from, to, first, last, days } = gap;
+    let days = match days {
+        1 => format!("on {first}"),
+        2 => format!("on {first} and {last}"),
+        n => format!("on {n} days from {first} to {last}"),
+    };
+    format!(
+        "There is no rate from {from} to {to} {days}. Until there is one, a report in {to} of these costs answers nothing."
+    )
 }
 
 /// Every kind of cost.
@@ -208,7 +235,7 @@ pub(super) async fn add(posted: Posted, state: Data<State>) -> PageResult {
         channel: fields.some("channel"),
         campaign: fields.some("campaign"),
         kind: fields.text("kind"),
-        amount: Some(fields.text("amount")),
+        amount: Some(typed::amount(fields.get("amount"))),
         currency: fields.text("currency"),
         document: fields.some("document"),
         allocation: rule_of(&fields),
@@ -233,9 +260,12 @@ pub(super) async fn batch(who: SignedIn, state: Data<State>, path: Path<String>)
 
 async fn batch_page(who: &SignedIn, state: &State, id: BatchId, form: Form) -> Result<BatchPage, PageError> {
     let batch = state.db.read(move |conn| batches::get(conn, id)).await?;
+    let list = list_of(&batch);
+    let section = if list == IMPORTS { "import" } else { "costs" };
     Ok(BatchPage {
-        shell: Shell::new("costs", "Undo a batch", &who.session),
+        shell: Shell::new(section, "Undo a batch", &who.session),
         form,
+        list,
         is_costs: batch.kind == batches::BatchKind::Costs,
         batch: batch_row(batch),
     })
@@ -249,8 +279,19 @@ pub(super) async fn undo(posted: Posted, state: Data<State>, path: Path<String>)
         return unprocessable(&batch_page(&posted.who, &state, id, Form::refused(posted.fields, vec![fault])).await?);
     }
     let author = posted.who.author;
-    state.db.write(move |conn| batches::undo(conn, id, &author)).await?;
-    Ok(see("/app/costs?done=batch-undone"))
+    let undo = move |conn: &mut Conn| {
+        batches::undo(conn, id, &author)?;
+        batches::get(conn, id)
+    };
+    let batch = state.db.write(undo).await?;
+    Ok(see(&format!("{}?done=batch-undone", list_of(&batch).0)))
+}
+
+const IMPORTS: (&str, &str) = ("/app/import", "Import");
+
+/// The page that lists a batch: people go back to where they imported.
+fn list_of(batch: &Batch) -> (&'static str, &'static str) {
+    if super::import::is_listed(batch) { IMPORTS } else { ("/app/costs", "Costs") }
 }
 
 fn batch_row(b: Batch) -> BatchRow {
@@ -292,7 +333,11 @@ fn cost_row(named: NamedCost) -> CostRow {
         } else {
             format!("{} to {}", cost.days.from, cost.days.to)
         },
-        label: named.channel.unwrap_or_else(|| shared(&named.allocation)),
+        label: named.channel.unwrap_or_else(|| match named.entry.platform {
+            // A report does not share it either.
+            Some(_) => "(unmapped)".to_owned(),
+            None => shared(&named.allocation),
+        }),
         detail: detail.into_iter().flatten().collect::<Vec<_>>().join(", "),
         kind: cost.kind.as_str(),
         amount: money(cost.amount),

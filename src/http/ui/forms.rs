@@ -70,17 +70,30 @@ impl Fields {
 pub(super) struct Form {
     fields: Fields,
     faults: Vec<Fault>,
+    /// Whether another form stands before it on the page.
+    is_second: bool,
 }
 
 impl Form {
     /// A form with these values.
     pub(super) fn new(fields: Fields) -> Self {
-        Self { fields, faults: Vec::new() }
+        Self { fields, ..Self::default() }
     }
 
     /// A form that was refused.
     pub(super) fn refused(fields: Fields, faults: Vec<Fault>) -> Self {
-        Self { fields, faults }
+        Self { fields, faults, ..Self::default() }
+    }
+
+    /// The second form of a page: its fields may have the names of the first one's, never their ids.
+    #[must_use]
+    pub(super) fn second(mut self) -> Self {
+        self.is_second = true;
+        self
+    }
+
+    fn id(&self, field: &str) -> String {
+        if self.is_second { format!("f2-{field}") } else { format!("f-{field}") }
     }
 
     /// Whether a fault has this code.
@@ -100,9 +113,11 @@ impl Form {
 
     /// The faults, named and linked to their fields.
     pub(super) fn summary(&self) -> Summary {
-        let items =
-            self.faults.iter().map(|f| (f.field.clone(), words(&f.field), marked(&sentence(&f.detail)))).collect();
-        Summary { items }
+        let item = |f: &Fault| {
+            let remedy = (f.code == "rate-missing").then_some(("/app/rates", "Add exchange rates"));
+            SummaryItem { id: self.id(&f.field), label: words(&f.field), words: marked(&sentence(&f.detail)), remedy }
+        };
+        Summary { items: self.faults.iter().map(item).collect() }
     }
 
     /// A line of text.
@@ -168,6 +183,7 @@ impl Form {
 
     fn field(&self, name: &'static str, label: &'static str, kind: &'static str) -> Field {
         Field {
+            id: self.id(name),
             name,
             label: label.into(),
             kind,
@@ -209,6 +225,7 @@ impl Choice {
 #[derive(Debug, Clone, Template)]
 #[template(path = "field.html")]
 pub(super) struct Field {
+    id: String,
     name: &'static str,
     label: Cow<'static, str>,
     kind: &'static str,
@@ -262,7 +279,17 @@ impl Field {
 #[derive(Debug, Clone, Template)]
 #[template(path = "faults.html")]
 pub(super) struct Summary {
-    items: Vec<(String, String, Marked)>,
+    items: Vec<SummaryItem>,
+}
+
+#[derive(Debug, Clone)]
+struct SummaryItem {
+    /// Id of the field.
+    id: String,
+    label: String,
+    words: Marked,
+    /// Where the remedy is, and what that page is called.
+    remedy: Option<(&'static str, &'static str)>,
 }
 
 // The template escapes what it prints.

@@ -4,18 +4,19 @@
 
 use std::collections::HashMap;
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, Path, Payload, Query};
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use super::costs::gap_words;
 use super::forms::{Choice, Fields, Form};
+use super::import_done;
 use super::links::label_choices;
-use super::page::{PageError, PageResult, Shell, count, money, ok, see, unprocessable, when};
+use super::page::{PageError, PageResult, Shell, count, money, ok, see, thousands, unprocessable, when};
 use super::session::{Posted, SignedIn, require_own_form};
 use crate::domain::fault::Fault;
-use crate::domain::ids::BatchId;
 use crate::domain::money::{Currency, Money};
-use crate::domain::time::DAY_MS;
+use crate::domain::time::{DAY_MS, DayRange};
 use crate::http::api::reports::{Pairs, joined};
 use crate::http::problem::Problem;
 use crate::http::state::State;
@@ -23,11 +24,11 @@ use crate::http::upload as body;
 use crate::imports::preset;
 use crate::jobs::edit_platforms;
 use crate::jobs::platform_import::{
-    self, AccountView, CampaignView, Options, Preview, Read, SheetView, Words, own_presets,
+    self, AccountView, CampaignView, Imported, Options, Preview, Read, Remembered, SheetView, Words, own_presets,
 };
+use crate::reports::rate_gaps;
 use crate::secret::{random_token, sha256};
 use crate::store::batches::{self, Batch, BatchKind};
-use crate::store::costs;
 use crate::store::labels::Author;
 use crate::store::uploads::{self, Upload};
 use crate::store::{Conn, StoreError};
@@ -75,7 +76,6 @@ async fn start_page(who: &SignedIn, state: &State, form: Form) -> Result<StartPa
         let of_kind = preset::built_in().iter().filter(|p| p.kind.as_str() == kind);
         presets.push((words.to_owned(), of_kind.map(|p| p.title.clone()).collect()));
     }
-    let is_shown = |b: &Batch| matches!(b.kind, BatchKind::Costs | BatchKind::Metrics) && b.label != "by hand";
     let row = |b: Batch| RecentRow {
         id: b.id.to_string(),
         recorded: when(b.recorded_at),
@@ -89,9 +89,16 @@ async fn start_page(who: &SignedIn, state: &State, form: Form) -> Result<StartPa
         form,
         presets,
         own: own.into_iter().map(|p| p.title).collect(),
-        recent: recent.into_iter().filter(is_shown).take(RECENT).map(row).collect(),
+        recent: recent.into_iter().filter(is_listed).take(RECENT).map(row).collect(),
         megabytes: state.config.imports.file_bytes_max >> 20,
     })
+}
+
+/// Whether a batch came in as a file of spend or counts. Schedules and hourly rates are costs without a file: their
+/// source stands in brackets.
+pub(super) fn is_listed(batch: &Batch) -> bool {
+    let is_file = batch.label != "by hand" && !batch.source.starts_with('(');
+    is_file && matches!(batch.kind, BatchKind::Costs | BatchKind::Metrics)
 }
 
 /// `POST /app/import`: takes a file.
@@ -149,6 +156,9 @@ struct FilePage {
     scopes: Vec<Choice>,
     needs_channel: bool,
     can_import: bool,
+    /// Whether nobody has answered yet what the file leaves open: that is a question, not a mistake.
+    is_question: bool,
+    rate_gaps: Vec<String>,
 }
 
 impl FilePage {
@@ -163,6 +173,17 @@ impl FilePage {
 
     fn money(&self, minor: &i64, currency: &str) -> String {
         currency.parse::<Currency>().map_or_else(|_| count(*minor), |currency| money(Money { minor: *minor, currency }))
+    }
+
+    /// A sum as the file writes it, in the currency that all of it is in.
+    fn total(&self, text: &str, sheet: &SheetView) -> String {
+        let mut currencies: Vec<&str> =
+            self.preview.iter().flat_map(|p| &p.accounts).map(|a| a.currency.as_str()).collect();
+        currencies.dedup();
+        match currencies.as_slice() {
+            [only] if sheet.kind == "spend" => format!("{} {only}", thousands(text)),
+            _ => thousands(text),
+        }
     }
 
     fn number(&self, n: &usize) -> String {
@@ -212,6 +233,9 @@ const ASKED: &[&str] = &[
     "spread",
     "accept_difference",
 ];
+/// Faults that ask for something which the file itself does not say.
+const QUESTIONS: &[&str] =
+    &["currency-missing", "account-ambiguous", "preset-ambiguous", "preset-unknown-file", "period-total"];
 /// What may also be said without being asked.
 const OPTIONAL: &[&str] = &["preset", "account", "exported_on"];
 
@@ -234,20 +258,14 @@ pub(super) async fn act(posted: Posted, state: Data<State>, token: Path<String>)
         return if page.form.is_refused() { unprocessable(&page) } else { ok(&page) };
     }
     match import(&who, &state, &token, &fields).await? {
-        Ok(Some(batch)) => Ok(see(&format!("/app/import/done/{batch}"))),
-        Ok(None) => Ok(see("/app/import/done/nothing")),
+        Ok(done) => Ok(see(&import_done::href(&done))),
         Err(faults) => unprocessable(&file_page(&who, &state, &token, fields, faults).await?),
     }
 }
 
 type Refused<T> = Result<T, Vec<Fault>>;
 
-async fn import(
-    who: &SignedIn,
-    state: &State,
-    token: &str,
-    fields: &Fields,
-) -> Result<Refused<Option<BatchId>>, PageError> {
+async fn import(who: &SignedIn, state: &State, token: &str, fields: &Fields) -> Result<Refused<Imported>, PageError> {
     let file = waiting(state, token, &who.author).await?;
     let read = match read(state, &who.author, file, fields).await? {
         Ok(read) => read,
@@ -260,10 +278,10 @@ async fn import(
         let words = words(conn, &preview, &fields)?;
         let done = platform_import::import(conn, &read, &words, &zone, &author)?;
         uploads::remove(conn, &hash)?;
-        Ok(done.batch)
+        Ok(done)
     };
     match state.db.write(write).await {
-        Ok(batch) => Ok(Ok(batch)),
+        Ok(done) => Ok(Ok(done)),
         Err(StoreError::Refused(faults)) => Ok(Err(faults)),
         Err(other) => Err(other.into()),
     }
@@ -284,16 +302,20 @@ fn words(conn: &mut Conn, preview: &Preview, fields: &Fields) -> Result<Words, S
     Ok(words)
 }
 
+/// Where the file's spend lacks a rate to the currency of reports, in words.
+fn gaps(conn: &mut Conn, to: Currency, preview: &Preview) -> Result<Vec<String>, StoreError> {
+    let days = |a: &AccountView| Some((a.currency.parse().ok()?, DayRange { from: a.days.0, to: a.days.1 }));
+    let costs: Vec<(Currency, DayRange)> = preview.accounts.iter().filter_map(days).collect();
+    Ok(rate_gaps(conn, to, &costs)?.iter().map(gap_words).collect())
+}
+
 async fn read(state: &State, author: &Author, file: Waiting, fields: &Fields) -> Result<Refused<Read>, PageError> {
     let given: HashMap<String, String> = Options::NAMES.iter().map(|n| ((*n).to_owned(), fields.text(n))).collect();
     let options = match Options::read(&given) {
         Ok(options) => options.exported(&file.name, author.now),
         Err(faults) => return Ok(Err(faults)),
     };
-    let read = move |conn: &mut Conn| {
-        let own = own_presets(conn)?;
-        Ok(Read::new(&file.name, &file.bytes, &own, options))
-    };
+    let read = move |conn: &mut Conn| Ok(Read::new(&file.name, &file.bytes, &Remembered::load(conn)?, options));
     Ok(state.db.read(read).await?)
 }
 
@@ -306,16 +328,21 @@ async fn file_page(
 ) -> Result<FilePage, PageError> {
     let file = waiting(state, token, &who.author).await?;
     let name = file.name.clone();
-    let (preview, mut faults) = match read(state, &who.author, file, &fields).await? {
-        Err(faults) => (None, faults),
+    let (preview, mut faults, rate_gaps) = match read(state, &who.author, file, &fields).await? {
+        Err(faults) => (None, faults, Vec::new()),
         Ok(read) => {
-            let zone = state.config.reporting.zone.clone();
-            let preview = state.db.read(move |conn| platform_import::preview(conn, &read, &zone)).await?;
+            let (zone, to) = (state.config.reporting.zone.clone(), state.config.reporting.currency);
+            let look = move |conn: &mut Conn| {
+                let preview = platform_import::preview(conn, &read, &zone)?;
+                Ok((gaps(conn, to, &preview)?, preview))
+            };
+            let (gaps, preview) = state.db.read(look).await?;
             let faults = preview.faults.clone();
-            (Some(preview), faults)
+            (Some(preview), faults, gaps)
         }
     };
     let can_import = preview.is_some() && faults.is_empty();
+    let is_question = !fields.is_on("sent") && faults.iter().all(|f| QUESTIONS.contains(&f.code.as_str()));
     faults.extend(refused.into_iter().filter(|f| !faults.contains(f)).collect::<Vec<_>>());
     let mut asks: Vec<String> =
         faults.iter().map(|f| f.field.clone()).filter(|f| ASKED.contains(&f.as_str())).collect();
@@ -348,44 +375,9 @@ async fn file_page(
         ],
         needs_channel,
         can_import,
+        is_question,
+        rate_gaps,
     })
-}
-
-#[derive(Template)]
-#[template(path = "import_done.html")]
-struct DonePage {
-    shell: Shell,
-    batch: Option<DoneBatch>,
-}
-
-struct DoneBatch {
-    id: String,
-    name: String,
-    source: String,
-    facts: String,
-    is_spend: bool,
-    sums: Vec<String>,
-    is_undone: bool,
-}
-
-/// `GET /app/import/done/{batch}`
-pub(super) async fn done(who: SignedIn, state: Data<State>, batch: Path<String>) -> Result<HttpResponse, PageError> {
-    let shell = Shell::new("import", "Imported", &who.session);
-    if *batch == "nothing" {
-        return ok(&DonePage { shell, batch: None });
-    }
-    let id: BatchId = batch.parse()?;
-    let (batch, sums) = state.db.read(move |conn| Ok((batches::get(conn, id)?, costs::sums_of(conn, id)?))).await?;
-    let batch = DoneBatch {
-        id: id.to_string(),
-        name: batch.label,
-        source: batch.source,
-        facts: count(batch.rows_stored),
-        is_spend: batch.kind == BatchKind::Costs,
-        sums: sums.into_iter().map(money).collect(),
-        is_undone: batch.voided_at.is_some(),
-    };
-    ok(&DonePage { shell, batch: Some(batch) })
 }
 
 impl From<Vec<Fault>> for PageError {

@@ -34,6 +34,8 @@ struct MapPage {
     kinds: Vec<Choice>,
     orders: Vec<Choice>,
     marks: Vec<Choice>,
+    /// The tabs of a workbook, where there are several.
+    sheets: Vec<Choice>,
     headers: Vec<Choice>,
     columns: Vec<Column>,
     choices: Vec<(&'static str, Vec<Choice>)>,
@@ -72,9 +74,9 @@ pub(super) async fn save(posted: Posted, state: Data<State>, token: Path<String>
         return ok(&page(&who, &state, &token, fields, Vec::new()).await?);
     }
     let file = waiting(&state, &token, &who.author).await?;
-    let grid = grid_of(&file.bytes, &fields)?;
-    let header = header_of(&grid.0, &fields);
-    let saved = preset_of(&grid.0, header, &fields).and_then(|preset| {
+    let grid = looked_at(&file.bytes, &fields)?.grid;
+    let header = header_of(&grid, &fields);
+    let saved = preset_of(&grid, header, &fields).and_then(|preset| {
         let text = preset.to_toml().map_err(|f| vec![f])?;
         // What is saved must be read again.
         Preset::parse(&text).map(|preset| (preset.name, text))
@@ -89,12 +91,23 @@ pub(super) async fn save(posted: Posted, state: Data<State>, token: Path<String>
     }
 }
 
-fn grid_of(bytes: &[u8], fields: &Fields) -> Result<(Grid, String, &'static str), PageError> {
+/// The table that is asked about.
+struct Looked {
+    grid: Grid,
+    /// The tabs of a workbook, where there are several.
+    sheets: Vec<Choice>,
+    delimiter: String,
+    encoding: &'static str,
+}
+
+fn looked_at(bytes: &[u8], fields: &Fields) -> Result<Looked, PageError> {
     let delimiter = fields.get("delimiter").chars().next();
     let (grids, found, encoding) = look(bytes, delimiter)?;
+    let tabs = || grids.iter().enumerate().map(|(at, grid)| Choice::new(at.to_string(), grid.name.clone()));
+    let sheets = if grids.len() > 1 { tabs().collect() } else { Vec::new() };
     let at = fields.get("sheet").parse::<usize>().unwrap_or(0);
     let grid = grids.into_iter().nth(at).ok_or_else(|| PageError::not_found("The file has no such sheet."))?;
-    Ok((grid, found.map(String::from).unwrap_or_default(), encoding))
+    Ok(Looked { grid, sheets, delimiter: found.map(String::from).unwrap_or_default(), encoding })
 }
 
 /// The chosen header, else the likeliest.
@@ -112,7 +125,7 @@ async fn page(
     faults: Vec<Fault>,
 ) -> Result<MapPage, PageError> {
     let file = waiting(state, token, &who.author).await?;
-    let (grid, delimiter, encoding) = grid_of(&file.bytes, &fields)?;
+    let Looked { grid, sheets, delimiter, encoding } = looked_at(&file.bytes, &fields)?;
     let header = header_of(&grid, &fields);
     let names = grid.rows.get(header).map(|r| r.cells.clone()).unwrap_or_default();
     let column = |(at, name): (usize, &String)| {
@@ -147,6 +160,7 @@ async fn page(
         ],
         orders: vec![Choice::new("mdy", "Month first: 10/31/2026"), Choice::new("dmy", "Day first: 31/10/2026")],
         marks: vec![Choice::new(".", "Point: 1,234.50"), Choice::new(",", "Comma: 1.234,50")],
+        sheets,
         headers,
         columns,
         choices: choices(),
@@ -210,7 +224,7 @@ fn guess(name: &str) -> &'static str {
         }
         () if is(&["campaign id", "campaign_id"]) => "campaign_id",
         () if is(&["campaign", "kampagne", "campagne", "campaña"]) => "campaign",
-        () if is(&["currency", "währung", "devise", "moneda"]) => "currency",
+        () if is(&["currency", "währung", "devise", "moneda"]) || name == "curr" || name == "ccy" => "currency",
         () if is(&["date", "day", "datum", "tag", "jour", "fecha", "día"]) && !is(&["update"]) => "day",
         () if is(&["impression", "impr."]) => "metric:impressions",
         () if is(&["link click"]) => "metric:link_clicks",

@@ -8,6 +8,7 @@ use super::forms::{Choice, Fields, Form};
 use super::links::label_choices;
 use super::page::{PageError, PageResult, Shell, faults_of, money, ok, see, unprocessable};
 use super::session::{Posted, SignedIn};
+use super::typed;
 use crate::domain::money::Money;
 use crate::domain::stage::Source;
 use crate::http::state::State;
@@ -58,6 +59,7 @@ fn blank(state: &State) -> Form {
 }
 
 async fn page(who: &SignedIn, state: &State, form: Form, rate_form: Form) -> Result<LabourPage, PageError> {
+    let rate_form = rate_form.second();
     let (rates, costs, (channels, campaigns), posts) = state
         .db
         .read(|conn| {
@@ -102,7 +104,7 @@ fn hours_row(named: NamedCost) -> Option<HoursRow> {
 /// `POST /app/costs/labour`
 pub(super) async fn add(posted: Posted, state: Data<State>) -> PageResult {
     let Posted { who, fields } = posted;
-    let rate = fields.some("rate");
+    let rate = fields.some("rate").map(|r| typed::amount(&r));
     let input = CostInput {
         from: fields.text("from"),
         to: fields.text("to"),
@@ -137,7 +139,7 @@ pub(super) async fn add_rate(posted: Posted, state: Data<State>) -> PageResult {
         person: fields.some("person"),
         team: fields.some("team"),
         effective_from: fields.text("effective_from"),
-        rate: fields.text("rate"),
+        rate: typed::amount(fields.get("rate")),
         currency: fields.text("currency"),
     };
     let author = who.author.clone();

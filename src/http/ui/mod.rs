@@ -12,6 +12,7 @@ mod endpoint;
 mod endpoints;
 mod forms;
 mod import;
+mod import_done;
 mod import_map;
 mod inbox;
 mod keys;
@@ -29,6 +30,7 @@ mod session;
 mod set_up;
 mod sheets;
 mod sign_in;
+mod typed;
 mod unmatched;
 
 use actix_web::HttpResponse;
@@ -97,7 +99,7 @@ fn reading(service: &mut ServiceConfig) {
         .route("/rates", web::get().to(rates::show))
         .route("/costs/batches/{id}", web::get().to(costs::batch))
         .route("/import", web::get().to(import::start))
-        .route("/import/done/{batch}", web::get().to(import::done))
+        .route("/import/done/{batch}", web::get().to(import_done::done))
         .route("/import/file/{token}", web::get().to(import::show))
         .route("/import/file/{token}/columns", web::get().to(import_map::show))
         .route("/platforms", web::get().to(platforms::list))

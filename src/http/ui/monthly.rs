@@ -8,6 +8,7 @@ use super::forms::{Choice, Fields, Form};
 use super::links::label_choices;
 use super::page::{PageError, PageResult, Shell, faults_of, money, ok, see, unprocessable};
 use super::session::{Posted, SignedIn};
+use super::typed;
 use crate::domain::fault::Fault;
 use crate::domain::ids::ScheduleId;
 use crate::http::state::State;
@@ -54,6 +55,7 @@ fn blank(state: &State) -> Form {
 }
 
 async fn page(who: &SignedIn, state: &State, form: Form, change_form: Form) -> Result<MonthlyPage, PageError> {
+    let change_form = change_form.second();
     let (list, (channels, campaigns)) =
         state.db.read(|conn| Ok((edit_schedules::list(conn)?, label_choices(conn)?))).await?;
     let choice = |named: &NamedSchedule| {
@@ -97,7 +99,7 @@ pub(super) async fn add(posted: Posted, state: Data<State>) -> PageResult {
         last_day: fields.some("last_day"),
         channel: fields.some("channel"),
         campaign: fields.some("campaign"),
-        amount: fields.text("amount"),
+        amount: typed::amount(fields.get("amount")),
         currency: fields.text("currency"),
         allocation: rule_of(&fields),
         document: fields.some("document"),
@@ -117,7 +119,7 @@ pub(super) async fn change(posted: Posted, state: Data<State>) -> PageResult {
     let Posted { who, fields } = posted;
     let change = ScheduleChange {
         from: fields.text("from"),
-        amount: fields.some("amount"),
+        amount: fields.some("amount").map(|a| typed::amount(&a)),
         last_day: fields.some("last_day"),
         allocation: None,
     };

@@ -278,10 +278,14 @@ pub(super) fn when(at: UtcMillis) -> String {
 
 /// An amount as finance reads it: `1,250.00 EUR`.
 pub(super) fn money(amount: Money) -> String {
-    let text = decimal(amount.minor.into(), amount.currency.exponent());
-    let (sign, rest) = text.strip_prefix('-').map_or(("", text.as_str()), |r| ("−", r));
+    format!("{} {}", thousands(&decimal(amount.minor.into(), amount.currency.exponent())), amount.currency)
+}
+
+/// A decimal with its thousands set apart: `-1250000.50` as `−1,250,000.50`.
+pub(super) fn thousands(text: &str) -> String {
+    let (sign, rest) = text.strip_prefix('-').map_or(("", text), |r| ("−", r));
     let (whole, decimals) = rest.split_once('.').map_or((rest, String::new()), |(w, d)| (w, format!(".{d}")));
-    format!("{sign}{}{decimals} {}", grouped(whole), amount.currency)
+    format!("{sign}{}{decimals}", grouped(whole))
 }
 
 /// A whole number with its thousands set apart.

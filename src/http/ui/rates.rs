@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::forms::{Fields, Form};
 use super::page::{PageError, PageResult, Shell, count, faults_of, ok, see, unprocessable};
 use super::session::{Posted, SignedIn, require_own_form};
+use super::typed;
 use crate::domain::fx::{Rate, RateSource};
 use crate::domain::time::Day;
 use crate::http::api::rates::FILE_BYTES_MAX;
@@ -72,8 +73,10 @@ pub(super) async fn show(who: SignedIn, state: Data<State>, query: Query<Filter>
 async fn page(who: &SignedIn, state: &State, form: Form, to: Option<Day>) -> Result<RatesPage, PageError> {
     let (list, extent) =
         state.db.read(move |conn| Ok((rates::list(conn, to, ROWS)?, rates::extent(conn, RateSource::Ecb)?))).await?;
-    let known =
-        extent.map(|(first, last, number)| format!("{} rates of the bank stand, of {first} to {last}.", count(number)));
+    let known = extent.map(|(first, last, number)| {
+        let stand = if number == 1 { "rate of the bank stands" } else { "rates of the bank stand" };
+        format!("{} {stand}, of {first} to {last}.", count(number))
+    });
     Ok(RatesPage {
         shell: Shell::new("costs", "Exchange rates", &who.session),
         form,
@@ -90,7 +93,7 @@ pub(super) async fn add(posted: Posted, state: Data<State>) -> PageResult {
         day: fields.text("day"),
         base: fields.text("base"),
         quote: fields.text("quote"),
-        rate: fields.text("rate"),
+        rate: typed::amount(fields.get("rate")),
     };
     let author = who.author.clone();
     match state.db.write(move |conn| edit_rates::add(conn, &[input], "by hand", &author)).await {

@@ -30,6 +30,8 @@ struct SheetsPage {
     about: String,
     reports: Vec<(String, &'static str, bool)>,
     more: &'static [More],
+    /// Whether it takes days only: a network's own counts know no model, look-back or currency.
+    is_plain: bool,
     /// What the form does not show and keeps.
     kept: Vec<(String, String)>,
     shown: Option<Shown>,
@@ -54,6 +56,13 @@ struct ShownSheet {
 /// Parameters that the form has fields for.
 const FIELDS: &[&str] = &["by", "model", "from", "to", "zone", "lookback_days", "currency", "as_of"];
 
+/// Parameters of reports that take days only.
+const DAYS: &[&str] = &["from", "to", "as_of"];
+
+fn is_plain(kind: &Kind) -> bool {
+    matches!(kind.name, "post-metrics" | "account-metrics")
+}
+
 /// `GET /app/reports/{report}`
 pub(super) async fn show(who: SignedIn, state: Data<State>, name: Path<String>, query: Query<Pairs>) -> PageResult {
     let kind = kind_of(&name)?;
@@ -74,7 +83,11 @@ pub(super) async fn show(who: SignedIn, state: Data<State>, name: Path<String>, 
     let mut kept: Vec<(String, String)> = given.into_iter().filter(|(n, _)| is_kept(n)).collect();
     kept.sort();
     let (form, shown) = match &answer {
-        Ok(document) => (Form::new(fields), Some(shown(document))),
+        Ok(document) => {
+            let mut shown = shown(document);
+            shown.written.retain(|(name, _)| !is_plain(kind) || DAYS.contains(name));
+            (Form::new(fields), Some(shown))
+        }
         Err(faults) => (Form::refused(fields, faults.clone()), None),
     };
     let page = SheetsPage {
@@ -85,6 +98,7 @@ pub(super) async fn show(who: SignedIn, state: Data<State>, name: Path<String>, 
         about: sentence(kind.about),
         reports: navigation(kind.name),
         more: kind.more,
+        is_plain: is_plain(kind),
         kept,
         shown,
     };

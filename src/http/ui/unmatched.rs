@@ -23,6 +23,8 @@ use crate::reports::unmatched::{self, Page, Row, Suggestion};
 use crate::store::matches::{self, Match};
 use crate::store::{StoreError, endpoints};
 
+/// What a match's `to` is called beside the filter's last day, which has the same name.
+const MATCHED_TO: &str = "match_with";
 /// Matches below the list.
 const MATCHES: i64 = 20;
 
@@ -111,10 +113,13 @@ pub(super) async fn record(posted: Posted, state: Data<State>) -> PageResult {
     match recorded {
         Ok(_) => Ok(see(&back(&given, "matched", "#matches"))),
         Err(StoreError::NotFound(what)) => {
-            let fault = Fault::new("to", "not-found", format!("{what} does not exist; nothing was matched"));
+            let fault = Fault::new(MATCHED_TO, "not-found", format!("{what} does not exist; nothing was matched"));
             unprocessable(&page(&who, &state, &given, vec![fault]).await?)
         }
-        Err(error) => unprocessable(&page(&who, &state, &given, faults_of(error)?).await?),
+        Err(error) => {
+            let faults = faults_of(error)?.into_iter().map(|f| if f.field == "to" { f.named(MATCHED_TO) } else { f });
+            unprocessable(&page(&who, &state, &given, faults.collect()).await?)
+        }
     }
 }
 

@@ -7,9 +7,10 @@ use crate::domain::allocation::Allocation;
 use crate::domain::cost::{CostDraft, CostKind};
 use crate::domain::fault::{Fault, shown};
 use crate::domain::ids::PlatformCampaignId;
+use crate::domain::money::Money;
 use crate::domain::platform::{CampaignKey, PlatformAccount, PlatformCampaign};
 use crate::domain::stage::Source;
-use crate::domain::time::Zone;
+use crate::domain::time::{DayRange, Zone};
 use crate::imports::platform::{Body, Part};
 use crate::imports::spend::SpendEntry;
 use crate::store::costs::{Scope, Standing, standing};
@@ -45,7 +46,8 @@ impl Known {
             [] => Ok(ONLY_ACCOUNT.to_owned()),
             [only] => Ok((*only).to_owned()),
             several => {
-                let names: Vec<String> = several.iter().take(10).map(|n| shown(n)).collect();
+                // Names of one's own accounts, such as `@acme`, which are no address.
+                let names: Vec<String> = several.iter().take(10).map(|n| format!("`{n}`")).collect();
                 let why = format!(
                     "the file does not name its account and {platform} has several; say which: {}",
                     names.join(", ")
@@ -96,16 +98,20 @@ pub(super) fn by_account<'r>(read: &'r Read, known: &Known) -> Result<Vec<Accoun
 
 impl AccountSpend<'_> {
     /// Refuses a file in another currency than the account is billed in.
-    pub(super) fn check_currency(&self, known: &Known) -> Result<(), Fault> {
+    pub(super) fn check_currency(&self, known: &Known, read: &Read) -> Result<(), Fault> {
         let billed = known.account(&self.platform, &self.name).and_then(|a| a.currency);
         let other = self.entries.iter().map(|e| e.amount.currency).find(|c| billed.is_some_and(|b| b != *c));
         match (billed, other) {
             (Some(billed), Some(other)) => {
-                let why = format!(
-                    "account {} is billed in {billed}, but the file is in {other}; choose another account, or correct the currency",
-                    shown(&self.name)
-                );
-                Err(Fault::new("currency", "currency-mismatch", why))
+                let name = shown(&self.name);
+                // Where the file itself names its currency, only the account can be another.
+                let (field, remedy) = if read.options.currency.is_some() {
+                    ("currency", "choose another account, or correct the currency")
+                } else {
+                    ("account", "so it is of another account: give that one's name")
+                };
+                let why = format!("account {name} is billed in {billed}, but the file is in {other}; {remedy}");
+                Err(Fault::new(field, "currency-mismatch", why))
             }
             _ => Ok(()),
         }
@@ -123,6 +129,19 @@ impl AccountSpend<'_> {
         let file: Vec<_> = self.entries.iter().map(|e| (id(&e.campaign), e.days)).collect();
         standing(conn, &account.source, &file, scope)
     }
+}
+
+/// What an entry of a platform says: two that say the same are one.
+type Said = (Option<PlatformCampaignId>, DayRange, Money);
+
+/// Whether the file says what stands already.
+pub(super) fn stands(standing: &Standing, told: impl Iterator<Item = Said>) -> bool {
+    let key = |(campaign, days, amount): Said| (campaign, days.from, days.to, amount.minor, amount.currency);
+    let mut old: Vec<_> = standing.replaced.iter().map(|e| key((e.platform, e.cost.days, e.cost.amount))).collect();
+    let mut new: Vec<_> = told.map(key).collect();
+    old.sort();
+    new.sort();
+    old == new
 }
 
 /// An entry as a cost of a source.

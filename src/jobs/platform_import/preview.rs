@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Read;
-use super::plan::{AccountSpend, Known, by_account, zone_of};
+use super::plan::{AccountSpend, Known, by_account, stands, zone_of};
 use crate::domain::fault::Fault;
 use crate::domain::platform::{CampaignKey, is_additive};
 use crate::domain::time::{Day, Zone};
@@ -97,6 +97,8 @@ pub struct AccountView {
     pub campaigns: Vec<CampaignView>,
     /// The part that no channel has been named for.
     pub unmapped_minor: i64,
+    /// Whether all of its spend stands already, so that importing it changes none.
+    pub stands: bool,
     /// Standing entries that the file replaces.
     pub replaces: usize,
     /// Their sum.
@@ -167,9 +169,32 @@ pub fn preview(conn: &mut Conn, read: &Read, default_zone: &Zone) -> Result<Prev
             }
         }
     }
+    if let Err(fault) = accounts_of_counts(read, &known) {
+        preview.faults.push(fault);
+    }
     let found = faults(read, &preview, &ours);
     preview.faults.extend(found);
     Ok(preview)
+}
+
+/// Refuses counts of an account that nobody names, as recording them would.
+fn accounts_of_counts(read: &Read, known: &Known) -> Result<(), Fault> {
+    for part in &read.file.parts {
+        let own = &part.bound.preset.platform;
+        let check = |network: Option<&String>, told: Option<&String>| {
+            known.name(network.unwrap_or(own), told.map(String::as_str), read).map(drop)
+        };
+        match &part.body {
+            Body::Spend(_) => {}
+            Body::Days(file) => {
+                file.items.iter().try_for_each(|i| check(i.network.as_ref(), i.account.as_ref()))?;
+            }
+            Body::Posts(file) => {
+                file.items.iter().try_for_each(|i| check(i.network.as_ref(), i.account.as_ref()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn sheet(part: &Part) -> SheetView {
@@ -221,9 +246,12 @@ fn account(
     ours: &Ours,
     default_zone: &Zone,
 ) -> Result<AccountView, StoreError> {
-    spend.check_currency(known)?;
+    spend.check_currency(known, read)?;
     let account = known.account(&spend.platform, &spend.name);
     let standing = spend.standing(conn, known, read.options.scope.unwrap_or_default())?;
+    let campaign_of = |key| account.and_then(|a| known.campaign(a, key));
+    let told = spend.entries.iter().map(|e| (campaign_of(&e.campaign), e.days, e.amount));
+    let stands = account.is_some() && stands(&standing, told);
     let said = account.map(|a| known.mappings.said(Subject::Account(a.id))).unwrap_or_default();
     let channel = said.channel.and_then(|id| ours.channels.iter().find(|c| c.id == id)).map(|c| c.code.clone());
     let channel = channel.or_else(|| read.options.channel.clone());
@@ -257,6 +285,7 @@ fn account(
         channel,
         unmapped_minor: sum(&mut campaigns.iter().filter(|c| c.channel.is_none()).map(|c| c.amount_minor)),
         campaigns,
+        stands,
         replaces: standing.replaced.len(),
         replaces_minor: sum(&mut standing.replaced.iter().map(|e| e.cost.amount.minor)),
         vanishing,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 
 use super::Read;
-use super::plan::{AccountSpend, Known, by_account, draft, zone_of};
+use super::plan::{AccountSpend, Known, by_account, draft, stands, zone_of};
 use super::preview::{Preview, preview};
 use crate::domain::channel::Effect;
 use crate::domain::fault::{Fault, shown};
@@ -68,7 +68,8 @@ pub fn import(
     metrics::compare_accounts(conn, &told.counts, &mut changes)?;
     metrics::compare_snapshots(conn, &told.snapshots, &mut changes)?;
     let mut done = Imported { batch: None, stored: 0, replaced: 0, counts: 0, counts_replaced: 0, preview: before };
-    let spent_same = same(&told.standing, &told.costs);
+    let told_spend = told.costs.iter().map(|c| (Some(c.campaign), c.cost.days, c.cost.amount));
+    let spent_same = stands(&told.standing, told_spend);
     if spent_same && changes.added() == 0 {
         return Ok(done);
     }
@@ -142,22 +143,6 @@ fn told_spend(
         told.source = told.source.or(Some(account.source));
     }
     Ok(told)
-}
-
-/// Whether the file says what stands already.
-fn same(standing: &Standing, costs: &[PlatformCost]) -> bool {
-    let mut old: Vec<_> = standing
-        .replaced
-        .iter()
-        .map(|e| (e.platform, e.cost.days.from, e.cost.days.to, e.cost.amount.minor, e.cost.amount.currency))
-        .collect();
-    let mut new: Vec<_> = costs
-        .iter()
-        .map(|c| (Some(c.campaign), c.cost.days.from, c.cost.days.to, c.cost.amount.minor, c.cost.amount.currency))
-        .collect();
-    old.sort();
-    new.sort();
-    old == new
 }
 
 fn account_of(

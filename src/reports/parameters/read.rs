@@ -71,7 +71,11 @@ pub fn parameters_from(
             })
         });
     }
-    if let Err(fault) = result.check() {
+    // A day that cannot be read says nothing about the order of the two.
+    let is_about_days = |f: &Fault| matches!(f.field.as_str(), "from" | "to");
+    if let Err(fault) = result.check()
+        && !(is_about_days(&fault) && faults.iter().any(is_about_days))
+    {
         faults.push(fault);
     }
     if faults.is_empty() { Ok(result) } else { Err(faults) }

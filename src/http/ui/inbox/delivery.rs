@@ -47,6 +47,8 @@ struct DeliveryPage {
     items: Vec<ItemRow>,
     headers: Vec<(String, String)>,
     body: Option<String>,
+    /// Where it came in, whose words can be given another meaning.
+    endpoint: Option<String>,
     is_cut: bool,
     is_binary: bool,
     removed: Option<String>,
@@ -88,6 +90,7 @@ pub(in crate::http::ui) async fn show(
     ok(&DeliveryPage {
         shell: Shell::new("inbox", "Delivery", &who.session).after(query.done.as_deref()),
         id: delivery.id.to_string(),
+        endpoint: delivery.endpoint.map(|e| e.to_string()),
         facts,
         items: opened.items.into_iter().map(|item| item_row(item, &events)).collect(),
         headers: opened.head.headers,

@@ -81,7 +81,10 @@ pub(super) fn legend(report: &Report) -> Vec<(&'static str, &'static str)> {
 fn special(part: &Part) -> Option<(&'static str, &'static str)> {
     Some(match part {
         Part::Named(_) => return None,
-        Part::Without("(unmapped)") => ("(unmapped)", "Touches whose tags or referrer fit no channel."),
+        Part::Without("(unmapped)") => (
+            "(unmapped)",
+            "Touches whose tags or referrer fit no channel, and spend of ad accounts that have none yet; say which on the page Import, Platforms.",
+        ),
         Part::Without("(no campaign)") => {
             ("(no campaign)", "Touches of links that belong to no campaign, and visits without one.")
         }

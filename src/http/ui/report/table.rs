@@ -10,7 +10,16 @@ use crate::reports::{Parameters, Part, RowKey, evidence};
 const LINES_MAX: usize = 2_000;
 
 /// Columns whose figures lead to their evidence.
-const WITH_EVIDENCE: &[&str] = &["leads_micro", "customers_micro", "revenue_minor", "refunds_minor", "cost_minor"];
+const WITH_EVIDENCE: &[&str] = &[
+    "leads_micro",
+    "cost_minor",
+    "cpl_minor",
+    "customers_micro",
+    "cac_minor",
+    "revenue_minor",
+    "refunds_minor",
+    "roas",
+];
 
 /// The table.
 pub(super) struct Table {
