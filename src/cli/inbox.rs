@@ -140,12 +140,14 @@ fn show(context: &Context, id: &str) -> Result<(), CliError> {
         "delivery": id, "received_at": delivery.received_at.to_string(), "source": delivery.source,
         "endpoint": delivery.endpoint, "message_id": delivery.message_id, "method": delivery.method,
         "content_type": delivery.content_type, "bytes": delivery.bytes, "removed_at": removed_at, "items": list,
-        "target": head.target, "headers": head.headers,
+        "target": head.target, "headers": head.headers, "headers_left_out": head.headers_left_out,
         "body": body.as_deref().map(String::from_utf8_lossy),
     });
     context.print(&json, || {
         let items = table(&["Event id", "Verdict", "Reason"], items.iter().map(|i| item_cells(i).to_vec()));
-        let headers: Vec<String> = head.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let left_out = Some(head.headers_left_out).filter(|n| *n > 0).map(|n| format!("(and {n} more, not kept)"));
+        let headers = head.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+        let headers: Vec<String> = headers.chain(left_out).collect();
         let body = match (&removed_at, text) {
             (Some(at), _) => format!("body and headers were removed on {at}"),
             (None, Some(text)) => text,

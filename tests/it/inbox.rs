@@ -136,19 +136,57 @@ on_both! {
         assert_eq!((&shown["body"], &shown["items"][0]["status"]), (&opened["body"], &json!("stored")));
     }
 
-    /// Proofs, cookies and addresses of senders are kept nowhere; what is kept is sealed.
+    /// Proofs, cookies and addresses of senders are kept nowhere; every other header is, and sealed.
     fn what_is_kept_has_no_secret_and_is_sealed(app) {
         let hook = endpoint(&app, &json!({ "verification": "bearer" }));
         let body = r#"{"event_id":"f1","stage":"lead","occurred_at":"2026-03-01T00:00:00Z","email":"ana.lopez@example.com"}"#;
         let proof = format!("Bearer {}", hook.secret);
-        let headers = [("authorization", proof.as_str()), ("cookie", "sid=4711"), ("x-forwarded-for", "203.0.113.9"), ("user-agent", "tell-me/1.0")];
+        let secret = [
+            ("authorization", proof.as_str()),
+            ("cookie", "sid=4711"),
+            ("x-forwarded-for", "203.0.113.9"),
+            ("x-real-ip", "203.0.113.9"),
+            ("x-session-token", "4711-4712"),
+            ("x-copied", hook.secret.as_str()),
+            ("referer", hook.path.as_str()),
+            ("x-peer", "203.0.113.9:4711"),
+        ];
+        let plain = [
+            ("user-agent", "tell-me/1.0"),
+            ("x-hub-signature-256", "sha256=00ff"),
+            ("X-Request-Id", "<b>7d2e</b>"),
+            ("x-repeated", "one"),
+            ("x-repeated", "Zürich"),
+        ];
+        let filler: Vec<(String, String)> = (0..70).map(|n| (format!("z-filler-{n}"), "f".into())).collect();
+        let filler = filler.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let headers: Vec<(&str, &str)> = secret.into_iter().chain(plain).chain(filler).collect();
         let id = app.client.send("POST", &hook.path, &headers, body.as_bytes()).expect(200)["delivery"].clone();
+        let id = id.as_str().expect("id");
         app.read_inbox();
-        let opened = app.client.get(&format!("/api/v1/deliveries/{}", id.as_str().expect("id"))).expect(200).to_string();
-        for secret in [hook.secret.as_str(), "4711", "203.0.113.9"] {
-            assert!(!opened.contains(secret), "{secret} in {opened}");
+        let opened = app.client.get(&format!("/api/v1/deliveries/{id}")).expect(200);
+        let shown = page(&app, &format!("/app/inbox/{id}"), &set_up(&app)).text;
+        for secret in [hook.secret.as_str(), hook.path.rsplit('/').next().expect("token"), "4711", "203.0.113.9"] {
+            assert!(!opened.to_string().contains(secret), "{secret} in {opened}");
+            assert!(!shown.contains(secret), "{secret} in {shown}");
         }
-        assert!(opened.contains("tell-me"));
+        let kept: Vec<(&str, &str)> = opened["headers"].as_array().expect("headers").iter()
+            .map(|h| (h["name"].as_str().expect("name"), h["value"].as_str().expect("value"))).collect();
+        for (name, value) in plain {
+            assert!(kept.contains(&(name.to_lowercase().as_str(), value)), "{name} in {kept:?}");
+        }
+        let repeated: Vec<&str> = kept.iter().filter(|(name, _)| *name == "x-repeated").map(|(_, value)| *value).collect();
+        assert_eq!(repeated, ["one", "Zürich"]);
+        let left_out = opened["headers_left_out"].as_u64().expect("a count");
+        let filled = kept.iter().filter(|(name, _)| name.starts_with("z-filler-")).count() as u64;
+        assert!(left_out > 0 && left_out + filled == 70, "{left_out} and {filled}");
+        assert!(shown.contains("x-hub-signature-256") && shown.contains("&#60;b&#62;7d2e"), "{shown}");
+        assert!(shown.contains(&format!("{left_out} more came with it")), "{shown}");
+        let called = json!({ "event_id": "c1", "stage": "lead", "occurred_at": "2026-03-01T00:00:00Z", "email": "bea@example.com" });
+        let called = app.client.post("/api/v1/conversions", &called).expect(201);
+        let opened = app.client.get(&format!("/api/v1/deliveries/{}", called["delivery"].as_str().expect("id"))).expect(200);
+        let names: Vec<&str> = opened["headers"].as_array().expect("headers").iter().filter_map(|h| h["name"].as_str()).collect();
+        assert!(names.contains(&"host") && !names.contains(&"authorization"), "{names:?}");
         app.stop();
         for file in walk(app.dir.path()) {
             let bytes = std::fs::read(&file).expect("file");

@@ -194,11 +194,6 @@ fn segment_batches_merge_their_context_and_name_their_type() {
         ignored("segment", &[(TARGET, "/v1/track")], &track.replace("Order Completed", "Button Clicked")).0,
         "event-without-stage"
     );
-    assert_eq!(
-        connector.kept_headers(&[(TARGET.to_owned(), "/v1/track".to_owned())]).len(),
-        1,
-        "what names the type is kept"
-    );
 }
 
 #[test]
