@@ -4,13 +4,15 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{CliError, Context, table};
-use crate::domain::delivery::readable;
+use crate::domain::delivery::{Delivery, readable};
 use crate::domain::fault::Fault;
 use crate::domain::ids::DeliveryId;
 use crate::jobs::find_deliveries::{self, Asked, Opened};
 use crate::jobs::intake::IntakeContext;
+use crate::jobs::load_deliveries;
 use crate::jobs::replay::{self, Replayed};
 use crate::store::deliveries::{self, InboxRow, Item};
+use crate::tracking::journal;
 
 /// Deliveries read again between two looks for more.
 const REPLAY_PART: i64 = 1_000;
@@ -78,6 +80,10 @@ pub(super) enum Inbox {
         #[command(flatten)]
         which: Which,
     },
+    /// Load deliveries that were accepted and that the database did not take (`deliveries/quarantine` in the data directory)
+    ///
+    /// A server may run meanwhile; it reads them in a moment. What is refused again stays where it is.
+    Reload,
 }
 
 pub(super) fn run(context: &Context, command: Inbox) -> Result<(), CliError> {
@@ -86,7 +92,32 @@ pub(super) fn run(context: &Context, command: Inbox) -> Result<(), CliError> {
         Inbox::Show { id } => show(context, &id),
         Inbox::Replay { id: Some(id), .. } => replay_one(context, &id),
         Inbox::Replay { id: None, which } => replay_many(context, which),
+        Inbox::Reload => reload(context),
     }
+}
+
+fn reload(context: &Context) -> Result<(), CliError> {
+    let core = context.open()?;
+    let dir = core.config.data.dir.join("deliveries");
+    let mut reasons = Vec::new();
+    let done = journal::reload(&dir, |delivery: &Delivery| {
+        match load_deliveries::load(&core.db, std::slice::from_ref(delivery)) {
+            Ok(_) => Ok(true),
+            Err(why) if why.is_passing() => Err(CliError::from(why)),
+            Err(why) => {
+                reasons.push(format!("{}: {why}", delivery.id));
+                Ok(false)
+            }
+        }
+    })?;
+    let json = json!({ "loaded": done.loaded, "left": done.left, "reasons": reasons });
+    context.print(&json, || {
+        let mut lines =
+            vec![format!("{} loaded, {} left in {}", done.loaded, done.left, dir.join("quarantine").display())];
+        lines.append(&mut reasons);
+        lines.join("\n")
+    });
+    Ok(())
 }
 
 fn list(context: &Context, which: Which, limit: i64) -> Result<(), CliError> {

@@ -1,7 +1,12 @@
 //! The inbox: lists, search, one delivery, replay and retention.
 
 use diesel::connection::SimpleConnection as _;
-use headwater::store::Conn;
+use headwater::domain::delivery::Delivery;
+use headwater::domain::ids::DeliveryId;
+use headwater::domain::time::Clock as _;
+use headwater::jobs::load_deliveries::DeliverySink;
+use headwater::store::{Conn, deliveries, fact_id};
+use headwater::tracking::writer::{RecordSink as _, SinkError};
 use serde_json::{Value, json};
 
 use crate::hooks::{Hook, endpoint, signed};
@@ -111,6 +116,64 @@ on_both! {
         let line: Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("json");
         assert_eq!(line["record"]["message_id"], "unloadable", "it is kept whole");
         assert!(line["record"]["sealed_body"].as_str().is_some_and(|b| b.len() > 100), "{line}");
+    }
+
+    /// An error that is neither passing nor a broken rule: one delivery waits in files, is told of, and is loaded again.
+    fn a_delivery_that_is_not_taken_goes_aside_and_comes_back(app) {
+        let hook = vendor_endpoint(&app);
+        let blocks = |when: &str| {
+            execute(
+                &app,
+                &format!("CREATE TRIGGER p BEFORE INSERT ON deliveries WHEN {when} BEGIN SELECT RAISE(ABORT, 'not today'); END;"),
+                &format!(
+                    "CREATE OR REPLACE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not today'; END $$;
+                     CREATE TRIGGER p BEFORE INSERT ON deliveries FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION no();"
+                ),
+            );
+        };
+        let mended = || execute(&app, "DROP TRIGGER p;", "DROP TRIGGER p ON deliveries;");
+        blocks("NEW.message_id LIKE 'bad%'");
+        for n in 0..20 {
+            let message = if n % 10 == 7 { format!("bad_{n}") } else { format!("msg_{n}") };
+            signed(&app, &hook, &message, &vendor(&format!("e{n}"), "won", "1.00"), 0).expect(200);
+        }
+        app.read_inbox();
+        assert_eq!(listed(&app, "status=stored").len(), 18);
+        let c = counters(&app.client);
+        assert_deliveries_add_up(&c);
+        assert_eq!((c("deliveries_quarantined"), c("deliveries_in_quarantine"), c("deliveries_pending")), (2, 2, 0));
+        let shown = page(&app, "/app/inbox", &set_up(&app)).text;
+        assert!(shown.contains("2 deliveries were") && shown.contains("headwater inbox reload"), "{shown}");
+        let reload = || -> Value { serde_json::from_str(&binary::run_in(&app, &["inbox", "reload", "--json"])).expect("json") };
+        let refused = reload();
+        assert_eq!((&refused["loaded"], &refused["left"]), (&json!(0), &json!(2)));
+        assert!(refused["reasons"][0].as_str().is_some_and(|r| r.contains("not today")), "{refused}");
+        mended();
+        let loaded = reload();
+        assert_eq!((&loaded["loaded"], &loaded["left"]), (&json!(2), &json!(0)));
+        assert_eq!(reload()["loaded"], 0, "there is nothing left");
+        app.read_inbox();
+        assert_eq!(listed(&app, "status=stored").len(), 20);
+        assert_eq!((counters(&app.client)("deliveries_in_quarantine"), app.report(MARCH)["totals"]["revenue_minor"].clone()), (0, json!(2_000)));
+
+        // A database that takes no delivery at all is not the delivery's fault: everything waits for it.
+        let kept = signed(&app, &hook, "next", &vendor("next", "won", "1.00"), 0).expect(200)["delivery"].clone();
+        app.read_inbox();
+        let id = kept.as_str().expect("id").parse().expect("id");
+        let delivery = app.state().db.read_now(|conn| deliveries::get(conn, id)).expect("kept").delivery;
+        let mut sink = DeliverySink::new(app.state().db.clone(), app.state().inbox.clone());
+        let batch = [Delivery { message_id: Some("bad".into()), ..delivery }];
+        assert!(matches!(sink.store(&batch), Ok(done) if done.duplicate == 1));
+        blocks("NEW.message_id LIKE 'bad%'");
+        let fresh = [Delivery { id: DeliveryId(fact_id(app.clock.now())), ..batch[0].clone() }];
+        assert!(matches!(sink.store(&fresh), Err(SinkError::Suspect(_))));
+        mended();
+        blocks("NEW.method = 'POST'");
+        assert!(matches!(sink.store(&fresh), Err(SinkError::Unavailable(_))));
+        mended();
+        assert!(matches!(sink.store(&fresh), Ok(done) if done.stored == 1), "and nothing was kept of the trials");
+        app.read_inbox();
+        assert_eq!(listed(&app, "status=duplicate").len(), 1);
     }
 
     fn one_delivery_opens_for_who_may_read_it(app) {
