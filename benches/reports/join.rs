@@ -40,7 +40,7 @@ pub(super) fn prepare(conn: &mut Conn, conversions: &[Conversion]) -> Result<(),
 pub(super) fn run(conn: &mut Conn, statement: &str) -> Result<(), StoreError> {
     match conn {
         Conn::Sqlite(c) => c.batch_execute(statement)?,
-        Conn::Postgres(c) => c.batch_execute(statement)?,
+        Conn::Postgres(c, _) => c.batch_execute(statement)?,
     }
     Ok(())
 }
@@ -63,7 +63,7 @@ pub(super) fn fetch(conn: &mut Conn) -> Result<u64, StoreError> {
 fn by_index(conn: &mut Conn) -> Result<(), StoreError> {
     let settings = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
         SET LOCAL max_parallel_workers_per_gather = 0";
-    if matches!(conn, Conn::Postgres(_)) { run(conn, settings) } else { Ok(()) }
+    if matches!(conn, Conn::Postgres(..)) { run(conn, settings) } else { Ok(()) }
 }
 
 /// Fetches every row, found by the index, with the bounds of time told by ids, too, as the report tells them: SQLite's
@@ -72,7 +72,7 @@ pub(super) fn fetch_by_ids(conn: &mut Conn) -> Result<u64, StoreError> {
     by_index(conn)?;
     let key = |ms: &str| match conn {
         Conn::Sqlite(_) => format!("unhex(printf('%012x', {ms}))"),
-        Conn::Postgres(_) => format!("decode(lpad(to_hex({ms}), 12, '0'), 'hex')"),
+        Conn::Postgres(..) => format!("decode(lpad(to_hex({ms}), 12, '0'), 'hex')"),
     };
     let (first, after) = (key(&format!("c.at - {}", 90 * DAY_MS)), key("c.at + 1"));
     fetch_all(conn, &format!("{} AND t.id >= {first} AND t.id < {after}", statement(FETCHED)))
@@ -93,7 +93,7 @@ fn fetch_all(conn: &mut Conn, statement: &str) -> Result<u64, StoreError> {
                 rows += u64::from(std::hint::black_box(row?).2 > 0);
             }
         }
-        Conn::Postgres(c) => {
+        Conn::Postgres(c, _) => {
             for row in diesel::select(query).load_iter::<Row, DefaultLoadingMode>(c)? {
                 rows += u64::from(std::hint::black_box(row?).2 > 0);
             }
@@ -108,7 +108,7 @@ pub(super) fn count(conn: &mut Conn) -> Result<u64, StoreError> {
     let query = sql::<BigInt>(&statement("COUNT(*)").replacen("SELECT ", "", 1));
     let rows: i64 = match conn {
         Conn::Sqlite(c) => diesel::select(query).get_result(c)?,
-        Conn::Postgres(c) => diesel::select(query).get_result(c)?,
+        Conn::Postgres(c, _) => diesel::select(query).get_result(c)?,
     };
     Ok(rows.unsigned_abs())
 }

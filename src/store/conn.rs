@@ -8,14 +8,15 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionMa
 use diesel::{Connection, PgConnection, SqliteConnection};
 
 use super::error::StoreError;
+use super::second::Second;
 
 /// A connection to either database.
 #[expect(missing_debug_implementations, reason = "diesel's connections have none")]
 pub enum Conn {
     /// Embedded SQLite.
     Sqlite(SqliteConnection),
-    /// PostgreSQL.
-    Postgres(PgConnection),
+    /// PostgreSQL, and where a reader finds a second connection.
+    Postgres(PgConnection, Second),
 }
 
 /// Runs one body on whichever backend a connection is.
@@ -23,7 +24,7 @@ macro_rules! on {
     ($conn:expr, $c:ident => $body:expr) => {
         match $conn {
             $crate::store::Conn::Sqlite($c) => $body,
-            $crate::store::Conn::Postgres($c) => $body,
+            $crate::store::Conn::Postgres($c, _) => $body,
         }
     };
 }
@@ -61,7 +62,7 @@ impl Conn {
         let mut c = PgConnection::establish(url)
             .map_err(|e| StoreError::Unavailable(format!("cannot reach PostgreSQL: {}", without_password(&e, url))))?;
         c.batch_execute("SET TIME ZONE 'UTC'; SET lock_timeout = '10s'; SET statement_timeout = '120s'")?;
-        Ok(Self::Postgres(c))
+        Ok(Self::Postgres(c, Second::none()))
     }
 
     /// Whether the database answers.
@@ -78,7 +79,7 @@ impl Conn {
     pub fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match self {
             Self::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")?,
-            Self::Postgres(c) => AnsiTransactionManager::begin_transaction(c)?,
+            Self::Postgres(c, _) => AnsiTransactionManager::begin_transaction(c)?,
         }
         match work(self) {
             Ok(value) => {
@@ -97,7 +98,7 @@ impl Conn {
     pub fn snapshot<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match self {
             Self::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN DEFERRED")?,
-            Self::Postgres(c) => {
+            Self::Postgres(c, _) => {
                 AnsiTransactionManager::begin_transaction_sql(
                     c,
                     "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",

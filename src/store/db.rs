@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use super::conn::{Access, Conn};
 use super::error::StoreError;
 use super::migrate;
+use super::second::Second;
 use crate::domain::fault::Fault;
 
 /// Niceness of threads that read: a tenth of the time of a core that redirects want as well.
@@ -258,11 +259,22 @@ fn with_system_roots(url: &str) -> String {
 }
 
 /// Makes and checks the pool's connections.
-#[derive(Debug)]
-struct Manager {
+#[derive(Debug, Clone)]
+pub(super) struct Manager {
     target: Target,
     access: Access,
     is_closed: Arc<RwLock<bool>>,
+}
+
+impl Manager {
+    /// One more connection, unless no more are made.
+    pub(super) fn make(&self) -> Result<Conn, StoreError> {
+        let is_closed = self.is_closed.read().unwrap_or_else(PoisonError::into_inner);
+        if *is_closed {
+            return Err(StoreError::Unavailable("the server is stopping".into()));
+        }
+        self.target.connect(self.access)
+    }
 }
 
 impl ManageConnection for Manager {
@@ -270,11 +282,10 @@ impl ManageConnection for Manager {
     type Error = StoreError;
 
     fn connect(&self) -> Result<Conn, StoreError> {
-        let is_closed = self.is_closed.read().unwrap_or_else(PoisonError::into_inner);
-        if *is_closed {
-            return Err(StoreError::Unavailable("the server is stopping".into()));
-        }
-        self.target.connect(self.access)
+        Ok(match self.make()? {
+            Conn::Postgres(c, _) if self.access == Access::ReadOnly => Conn::Postgres(c, Second::of(self.clone())),
+            conn => conn,
+        })
     }
 
     fn is_valid(&self, conn: &mut Conn) -> Result<(), StoreError> {

@@ -51,7 +51,7 @@ impl AsItIs {
         let exists = "SELECT COUNT(*) > 0 AS found FROM sqlite_master WHERE name = '__diesel_schema_migrations'";
         let found: Vec<Exists> = match &mut self.0 {
             Conn::Sqlite(c) => diesel::sql_query(exists).load(c)?,
-            Conn::Postgres(c) => {
+            Conn::Postgres(c, _) => {
                 diesel::sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS found").load(c)?
             }
         };

@@ -16,7 +16,7 @@ pub fn stamp(conn: &mut Conn, now: UtcMillis) -> Result<UtcMillis, StoreError> {
     let last: i64 = match conn {
         // BEGIN IMMEDIATE already holds the only write lock there is.
         Conn::Sqlite(c) => ledger_clock::table.select(ledger_clock::last_at).first(c)?,
-        Conn::Postgres(c) => ledger_clock::table.select(ledger_clock::last_at).for_update().first(c)?,
+        Conn::Postgres(c, _) => ledger_clock::table.select(ledger_clock::last_at).for_update().first(c)?,
     };
     let at = now.0.max(last + 1);
     on!(conn, c => diesel::update(ledger_clock::table).set(ledger_clock::last_at.eq(at)).execute(c))?;
@@ -25,7 +25,7 @@ pub fn stamp(conn: &mut Conn, now: UtcMillis) -> Result<UtcMillis, StoreError> {
 
 /// Locks the ledger without adding facts yet: what is read afterwards holds until the transaction ends.
 pub fn lock(conn: &mut Conn) -> Result<(), StoreError> {
-    if let Conn::Postgres(c) = conn {
+    if let Conn::Postgres(c, _) = conn {
         ledger_clock::table.select(ledger_clock::last_at).for_update().first::<i64>(c)?;
     }
     Ok(())

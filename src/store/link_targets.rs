@@ -96,7 +96,7 @@ pub fn changed_since(conn: &mut Conn, since: i64, mut each: impl FnMut(TargetRow
                 each(row?);
             }
         }
-        Conn::Postgres(c) => {
+        Conn::Postgres(c, _) => {
             for row in query!().load_iter::<TargetRow, diesel::pg::PgRowByRowLoadingMode>(c)? {
                 each(row?);
             }

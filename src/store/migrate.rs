@@ -18,7 +18,7 @@ const ADVISORY_LOCK: i64 = 0x4845_4144;
 pub(super) fn run(conn: &mut Conn) -> Result<(), StoreError> {
     match conn {
         Conn::Sqlite(c) => apply(c, SQLITE),
-        Conn::Postgres(c) => {
+        Conn::Postgres(c, _) => {
             let before = timeouts(c)?;
             // A large table takes longer to copy than any query may run, and who waits for that waits as long.
             c.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")?;
@@ -50,7 +50,7 @@ fn timeouts(c: &mut PgConnection) -> Result<Timeouts, StoreError> {
 pub(super) fn known(conn: &Conn) -> Result<Vec<String>, StoreError> {
     match conn {
         Conn::Sqlite(_) => versions::<diesel::sqlite::Sqlite>(&SQLITE),
-        Conn::Postgres(_) => versions::<diesel::pg::Pg>(&POSTGRES),
+        Conn::Postgres(..) => versions::<diesel::pg::Pg>(&POSTGRES),
     }
 }
 

@@ -13,6 +13,7 @@ mod inspect;
 mod migrate;
 mod moments;
 mod schema;
+mod second;
 
 pub mod access;
 pub mod batches;

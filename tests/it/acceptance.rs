@@ -256,7 +256,7 @@ on_both! {
             let delete = format!("DELETE FROM endpoints WHERE id = {}", id.0);
             match conn {
                 headwater::store::Conn::Sqlite(c) => Ok(c.batch_execute(&delete)?),
-                headwater::store::Conn::Postgres(c) => Ok(c.batch_execute(&delete)?),
+                headwater::store::Conn::Postgres(c, _) => Ok(c.batch_execute(&delete)?),
             }
         }).expect("delete");
         let proof = format!("Bearer {}", lost.secret);

@@ -127,7 +127,7 @@ macro_rules! rows {
     ($db:expr, $query:expr) => {
         $db.read_now(|conn| match conn {
             Conn::Sqlite(c) => Ok(diesel::sql_query($query).load(c)?),
-            Conn::Postgres(c) => Ok(diesel::sql_query($query).load(c)?),
+            Conn::Postgres(c, _) => Ok(diesel::sql_query($query).load(c)?),
         })
         .expect("rows")
     };

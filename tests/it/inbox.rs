@@ -55,7 +55,7 @@ fn execute(app: &TestApp, sqlite: &str, postgres: &str) {
         .db
         .write_now(|conn| match conn {
             Conn::Sqlite(c) => Ok(c.batch_execute(sqlite)?),
-            Conn::Postgres(c) => Ok(c.batch_execute(postgres)?),
+            Conn::Postgres(c, _) => Ok(c.batch_execute(postgres)?),
         })
         .expect("statement");
 }

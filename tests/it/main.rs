@@ -78,6 +78,8 @@ mod rollups;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod second;
+#[cfg(test)]
 mod self_reported;
 #[cfg(test)]
 mod start_up;

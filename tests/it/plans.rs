@@ -136,7 +136,7 @@ fn caught(conn: &mut Conn, case: &Case, (title, query): &Query) -> Vec<String> {
 fn instrument(conn: &mut Conn, instrumentation: impl Instrumentation) {
     match conn {
         Conn::Sqlite(c) => c.set_instrumentation(instrumentation),
-        Conn::Postgres(c) => c.set_instrumentation(instrumentation),
+        Conn::Postgres(c, _) => c.set_instrumentation(instrumentation),
     }
 }
 
@@ -168,7 +168,7 @@ fn plan(conn: &mut Conn, statement: &str) -> Vec<String> {
             };
             steps.iter().map(|s| format!("{:width$}{}", "", s.detail, width = 2 * depth(s))).collect()
         }
-        Conn::Postgres(c) => {
+        Conn::Postgres(c, _) => {
             // A generic plan needs no values; servers before 16 make one of prepared statements only.
             let values = (1..).take_while(|n| statement.contains(&format!("${n}"))).map(|_| "NULL").collect::<Vec<_>>();
             let arguments = if values.is_empty() { String::new() } else { format!("({})", values.join(", ")) };

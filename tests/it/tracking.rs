@@ -41,7 +41,7 @@ pub(crate) fn touches(app: &TestApp) -> Vec<Stored> {
         let query = diesel::sql_query(text);
         Ok(match conn {
             Conn::Sqlite(c) => query.load(c),
-            Conn::Postgres(c) => query.load(c),
+            Conn::Postgres(c, _) => query.load(c),
         })
     };
     app.state().db.read_now(read).expect("database").expect("touches")

@@ -17,6 +17,8 @@ pub use people::people;
 pub(super) use touches::{Eligibility, Excluded};
 
 use std::collections::HashMap;
+use std::panic::resume_unwind;
+use std::thread;
 
 use self::parents::Parents;
 use self::sales::Sales;
@@ -70,11 +72,20 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) fn load(conn: &mut Conn, moments: &Moments) -> Result<Self, StoreError> {
+        let labels = Labels::load(conn, moments)?;
+        let told = people::told(conn, moments)?;
+        // Who is who is found out while the events are read.
+        let (people, events) = thread::scope(|scope| {
+            let people = scope.spawn(|| People::resolve(&told));
+            let events = stage_events::visible(conn, moments);
+            (people.join().unwrap_or_else(|panic| resume_unwind(panic)), events)
+        });
+        drop(told);
         let mut facts = Self {
             moments: *moments,
-            labels: Labels::load(conn, moments)?,
-            people: people(conn, moments)?,
-            events: stage_events::visible(conn, moments)?,
+            labels,
+            people,
+            events: events?,
             owned: Vec::new(),
             sales: Sales::default(),
             parents: Parents::default(),

@@ -4,11 +4,17 @@ use std::collections::HashMap;
 
 use crate::domain::ids::{TouchId, VisitorId};
 use crate::domain::person::{IdentityFact, JoinKey, People};
+use crate::domain::time::UtcMillis;
 use crate::store::{Conn, Moments, StoreError, identity, touches};
 
-/// The clusters at one `as_of`. A click is its browser's, too: where its touch is known, the browser's join stands
-/// behind the click's, so that it does not matter whether the touch or its conversion was loaded first.
+/// The clusters at one `as_of`.
 pub fn people(conn: &mut Conn, moments: &Moments) -> Result<People, StoreError> {
+    told(conn, moments).map(|told| People::resolve(&told))
+}
+
+/// What the clusters at one `as_of` follow from. A click is its browser's, too: where its touch is known, the browser's
+/// join stands behind the click's, so that it does not matter whether the touch or its conversion was loaded first.
+pub(super) fn told(conn: &mut Conn, moments: &Moments) -> Result<Vec<(UtcMillis, IdentityFact)>, StoreError> {
     let facts = identity::facts(conn, moments)?;
     let click = |fact: &IdentityFact| match fact {
         IdentityFact::Join { key: JoinKey::Click(id), .. } => Some(*id),
@@ -27,5 +33,5 @@ pub fn people(conn: &mut Conn, moments: &Moments) -> Result<People, StoreError> 
         told.push((at, fact));
         told.extend(browser.map(|fact| (at, fact)));
     }
-    Ok(People::resolve(&told))
+    Ok(told)
 }

@@ -271,7 +271,7 @@ struct Leased {
 pub fn lease_reading(conn: &mut Conn) -> Result<bool, StoreError> {
     match conn {
         Conn::Sqlite(_) => Ok(true),
-        Conn::Postgres(c) => {
+        Conn::Postgres(c, _) => {
             // The number has no meaning but to be nobody else's: "dlv" in ASCII.
             let leased: Leased =
                 diesel::sql_query("SELECT pg_try_advisory_xact_lock(6581366) AS is_ours").get_result(c)?;

@@ -140,8 +140,8 @@ pub fn insert_prepared(
     words: &Words,
     stamp: impl FnOnce(&mut Conn) -> Result<UtcMillis, StoreError>,
 ) -> Result<(usize, UtcMillis), StoreError> {
-    let stages = matches!(conn, Conn::Postgres(_)) && list.len() >= COPY_MIN;
-    if let Conn::Postgres(c) = conn
+    let stages = matches!(conn, Conn::Postgres(..)) && list.len() >= COPY_MIN;
+    if let Conn::Postgres(c, _) = conn
         && stages
     {
         stage(c, &StagedRow::all(list, words, UtcMillis(0))?)?;
@@ -150,7 +150,7 @@ pub fn insert_prepared(
     let at = stamp(conn)?;
     let loading = rollups::begin(conn, list, at)?;
     let stored = match conn {
-        Conn::Postgres(c) if stages => move_staged(c, at)?,
+        Conn::Postgres(c, _) if stages => move_staged(c, at)?,
         _ => {
             rows.iter_mut().for_each(|r| r.recorded_at = at.0);
             insert_rows(conn, &rows)?

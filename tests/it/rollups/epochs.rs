@@ -28,7 +28,7 @@ macro_rules! one_row {
                 use diesel::prelude::*;
                 Ok(match conn {
                     headwater::store::Conn::Sqlite(c) => diesel::sql_query($query).get_result::<$row>(c),
-                    headwater::store::Conn::Postgres(c) => diesel::sql_query($query).get_result::<$row>(c),
+                    headwater::store::Conn::Postgres(c, _) => diesel::sql_query($query).get_result::<$row>(c),
                 })
             })
             .expect("database")

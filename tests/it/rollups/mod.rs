@@ -133,7 +133,7 @@ fn all_ids(app: &TestApp) -> Vec<TouchId> {
     let read = |conn: &mut Conn| {
         Ok(match conn {
             Conn::Sqlite(c) => query().load::<Id>(c),
-            Conn::Postgres(c) => query().load::<Id>(c),
+            Conn::Postgres(c, _) => query().load::<Id>(c),
         })
     };
     let rows = app.state().db.read_now(read).expect("database").expect("ids");
@@ -223,7 +223,7 @@ fn execute(app: &TestApp, statement: &str) -> Result<(), StoreError> {
     use diesel::connection::SimpleConnection;
     let run = |conn: &mut Conn| match conn {
         Conn::Sqlite(c) => Ok(c.batch_execute(statement)?),
-        Conn::Postgres(c) => Ok(c.batch_execute(statement)?),
+        Conn::Postgres(c, _) => Ok(c.batch_execute(statement)?),
     };
     app.state().db.write_now(run)
 }

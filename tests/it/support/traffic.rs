@@ -44,7 +44,7 @@ pub(crate) fn kept(app: &TestApp) -> Vec<Kept> {
         let query = diesel::sql_query(text);
         Ok(match conn {
             Conn::Sqlite(c) => query.load(c),
-            Conn::Postgres(c) => query.load(c),
+            Conn::Postgres(c, _) => query.load(c),
         })
     };
     app.state().db.read_now(read).expect("database").expect("touches")
@@ -188,7 +188,7 @@ fn execute(app: &TestApp, sqlite: &str, postgres: &str) {
     let write = |conn: &mut Conn| {
         Ok(match conn {
             Conn::Sqlite(c) => c.batch_execute(sqlite),
-            Conn::Postgres(c) => c.batch_execute(postgres),
+            Conn::Postgres(c, _) => c.batch_execute(postgres),
         })
     };
     app.state().db.write_now(write).expect("database").expect("statement");
