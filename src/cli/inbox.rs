@@ -4,13 +4,15 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{CliError, Context, table};
-use crate::domain::delivery::readable;
+use crate::domain::delivery::{Delivery, readable};
 use crate::domain::fault::Fault;
 use crate::domain::ids::DeliveryId;
 use crate::jobs::find_deliveries::{self, Asked, Opened};
 use crate::jobs::intake::IntakeContext;
+use crate::jobs::load_deliveries;
 use crate::jobs::replay::{self, Replayed};
 use crate::store::deliveries::{self, InboxRow, Item};
+use crate::tracking::journal;
 
 /// Deliveries read again between two looks for more.
 const REPLAY_PART: i64 = 1_000;
@@ -78,6 +80,10 @@ pub(super) enum Inbox {
         #[command(flatten)]
         which: Which,
     },
+    /// Load deliveries that were accepted and that the database did not take (`deliveries/quarantine` in the data directory)
+    ///
+    /// A server may run meanwhile; it reads them in a moment. What is refused again stays where it is.
+    Reload,
 }
 
 pub(super) fn run(context: &Context, command: Inbox) -> Result<(), CliError> {
@@ -86,7 +92,32 @@ pub(super) fn run(context: &Context, command: Inbox) -> Result<(), CliError> {
         Inbox::Show { id } => show(context, &id),
         Inbox::Replay { id: Some(id), .. } => replay_one(context, &id),
         Inbox::Replay { id: None, which } => replay_many(context, which),
+        Inbox::Reload => reload(context),
     }
+}
+
+fn reload(context: &Context) -> Result<(), CliError> {
+    let core = context.open()?;
+    let dir = core.config.data.dir.join("deliveries");
+    let mut reasons = Vec::new();
+    let done = journal::reload(&dir, |delivery: &Delivery| {
+        match load_deliveries::load(&core.db, std::slice::from_ref(delivery)) {
+            Ok(_) => Ok(true),
+            Err(why) if why.is_passing() => Err(CliError::from(why)),
+            Err(why) => {
+                reasons.push(format!("{}: {why}", delivery.id));
+                Ok(false)
+            }
+        }
+    })?;
+    let json = json!({ "loaded": done.loaded, "left": done.left, "reasons": reasons });
+    context.print(&json, || {
+        let mut lines =
+            vec![format!("{} loaded, {} left in {}", done.loaded, done.left, dir.join("quarantine").display())];
+        lines.append(&mut reasons);
+        lines.join("\n")
+    });
+    Ok(())
 }
 
 fn list(context: &Context, which: Which, limit: i64) -> Result<(), CliError> {
@@ -140,12 +171,14 @@ fn show(context: &Context, id: &str) -> Result<(), CliError> {
         "delivery": id, "received_at": delivery.received_at.to_string(), "source": delivery.source,
         "endpoint": delivery.endpoint, "message_id": delivery.message_id, "method": delivery.method,
         "content_type": delivery.content_type, "bytes": delivery.bytes, "removed_at": removed_at, "items": list,
-        "target": head.target, "headers": head.headers,
+        "target": head.target, "headers": head.headers, "headers_left_out": head.headers_left_out,
         "body": body.as_deref().map(String::from_utf8_lossy),
     });
     context.print(&json, || {
         let items = table(&["Event id", "Verdict", "Reason"], items.iter().map(|i| item_cells(i).to_vec()));
-        let headers: Vec<String> = head.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let left_out = Some(head.headers_left_out).filter(|n| *n > 0).map(|n| format!("(and {n} more, not kept)"));
+        let headers = head.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+        let headers: Vec<String> = headers.chain(left_out).collect();
         let body = match (&removed_at, text) {
             (Some(at), _) => format!("body and headers were removed on {at}"),
             (None, Some(text)) => text,

@@ -1,27 +1,26 @@
 //! A preset with its user's changes and its live secrets: all that an endpoint needs to take deliveries.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::compiled::Compiled;
 use super::handshake::{self, Keys, VERIFY_TOKEN};
+use super::headers::{self, KeptHeaders};
 use super::overrides::Overrides;
 use super::parse::{self, Format, ITEMS_MAX};
 use super::place::Scope;
 use super::preset::Preset;
 use super::reading::{Lookup, Reading};
 use super::request::{Reply, Request};
-use super::secrets::SigningSecret;
+use super::scheme::How;
+use super::secrets::{PlainSecret, SigningSecret};
 use super::verify::{self, Refusal, Verified, Verifier};
 use super::{soap, strip};
 use crate::domain::fault::{Fault, shown};
 
-/// Headers that are kept of every delivery.
+/// Headers that are kept of every delivery before others.
 const KEPT_HEADERS: &[&str] = &["content-type", "user-agent"];
-/// Parts of names of headers that are never kept, whatever a mapping reads.
-const SECRET_HEADERS: &[&str] = &["auth", "cookie", "token", "secret", "key", "signature", "-sig", "hmac", "password"];
 
 /// A preset, possibly a user's own, with a user's changes and the secrets that are live at present.
 #[derive(Debug, Clone)]
@@ -31,6 +30,8 @@ pub struct Connector {
     compiled: Compiled,
     verifiers: Vec<Verifier>,
     handshake_keys: Keys,
+    /// What of the live secrets could stand in a header.
+    traces: Vec<PlainSecret>,
 }
 
 impl Connector {
@@ -66,6 +67,12 @@ impl Connector {
             account: overrides.account.as_deref().map(|a| a.trim().to_owned()),
             compiled,
             verifiers,
+            traces: live
+                .iter()
+                .copied()
+                .chain(verify_tokens.iter().map(String::as_str))
+                .flat_map(headers::traces)
+                .collect(),
             handshake_keys: Keys { secrets, verify_tokens },
         })
     }
@@ -104,18 +111,28 @@ impl Connector {
         }
     }
 
-    /// The headers that may be stored: those that a reading needs, and none that carries a secret.
-    pub fn kept_headers(&self, headers: &[(String, String)]) -> Vec<(String, String)> {
-        let message_ids = self.preset.verify.iter().flat_map(|s| &s.message_id).map(String::as_str);
+    /// The headers that are stored: all but secrets and addresses, and those that a reading needs before others.
+    ///
+    /// `url_token` is what makes the endpoint's URL a secret: a value that holds it is not kept.
+    pub fn kept_headers(&self, headers: &[(String, String)], url_token: &str) -> KeptHeaders {
         let preset = self.preset.keep_headers.iter().map(String::as_str);
-        let mut wanted: BTreeSet<&str> = KEPT_HEADERS.iter().copied().chain(preset).collect();
-        wanted.extend(message_ids);
-        wanted.extend(self.compiled.headers());
-        let is_secret = |name: &str| {
-            SECRET_HEADERS.iter().any(|part| name.contains(part))
-                && !self.preset.verify.iter().any(|s| s.message_id.iter().any(|m| m == name))
-        };
-        headers.iter().filter(|(name, _)| wanted.contains(name.as_str()) && !is_secret(name)).cloned().collect()
+        let schemes = &self.preset.verify;
+        let proof = schemes.iter().flat_map(|s| s.headers().chain([s.header.as_str()]));
+        headers::kept(
+            headers,
+            &headers::Known {
+                needed: KEPT_HEADERS
+                    .iter()
+                    .copied()
+                    .chain(preset)
+                    .chain(proof)
+                    .chain(self.compiled.headers())
+                    .collect(),
+                message_ids: schemes.iter().flat_map(|s| &s.message_id).map(String::as_str).collect(),
+                proofs: schemes.iter().filter(|s| s.how == How::Header).map(|s| s.header.as_str()).collect(),
+                secrets: self.traces.iter().map(|s| s.0.as_slice()).chain([url_token.as_bytes()]).collect(),
+            },
+        )
     }
 
     /// The body as it may be stored: tokens and session ids that a vendor puts into it are taken out.

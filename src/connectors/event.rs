@@ -15,6 +15,9 @@ use crate::domain::intake::{EventInput, IdentityInput, NetworkLead};
 use crate::domain::person::is_placeholder;
 use crate::domain::stage::Stage;
 
+/// Fields that are there for the click id alone, so that another text in them is a mistake to be told.
+const CLICK_ID_FIELDS: &[&str] = &["click_id", "hw_id"];
+
 /// Layers of which the first that knows a field decides where it is.
 pub(super) struct Stack<'a> {
     pub(super) layers: Vec<&'a Parsed>,
@@ -36,7 +39,7 @@ impl<'a> Stack<'a> {
         let Some(reader) = self.reader(field) else { return Ok(None) };
         let strict = self.setting(|s| s.click_id_strict).unwrap_or(false);
         match field {
-            Field::ClickId if !strict => reader.first_that(scope, is_click_id),
+            Field::ClickId => reader.first_among(scope, |place| strict && place.ends_in(CLICK_ID_FIELDS), is_click_id),
             Field::Email => reader.first_that(scope, |text, is_wild| !is_wild || is_address(text)),
             _ => reader.first(scope),
         }

@@ -89,7 +89,8 @@ pub struct Settings {
     /// Zone of times without an offset, with `time_unit = "auto"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<Zone>,
-    /// Whether a `click_id` that is none is a fault. Otherwise it is passed over: the field may carry other things.
+    /// Whether something else in a field called `click_id` or `hw_id` is a fault. Otherwise, and in any other field or
+    /// URL, it is passed over: the next place may have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_id_strict: Option<bool>,
     /// Whether a message without an id is known by its content.

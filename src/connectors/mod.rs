@@ -12,6 +12,7 @@ mod compiled;
 mod connector;
 mod event;
 mod handshake;
+pub mod headers;
 mod layer;
 mod moment;
 pub mod overrides;

@@ -137,11 +137,30 @@ impl Reader {
         fits: impl Fn(&str, bool) -> bool,
     ) -> Result<Option<String>, Fault> {
         for source in &self.0 {
-            let (texts, is_wild) = match source {
-                Source::Place(place) => (place.texts(scope)?, place.is_wild()),
-                other => (other.text(scope)?.into_iter().collect(), false),
-            };
+            let (texts, is_wild) = source.texts(scope)?;
             if let Some(text) = texts.into_iter().find(|t| fits(t, is_wild)) {
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same where places may hold other things, too long or no text at all: they are passed over, and only where
+    /// `decides` is what stands there taken as it is, or its fault told.
+    pub(super) fn first_among(
+        &self,
+        scope: &Scope<'_>,
+        decides: impl Fn(&Place) -> bool,
+        fits: impl Fn(&str, bool) -> bool,
+    ) -> Result<Option<String>, Fault> {
+        for source in &self.0 {
+            let is_final = matches!(source, Source::Place(place) if decides(place));
+            let (texts, is_wild) = match source.texts(scope) {
+                Err(fault) if is_final => return Err(fault),
+                Err(_) => continue,
+                Ok(found) => found,
+            };
+            if let Some(text) = texts.into_iter().find(|t| is_final || fits(t, is_wild)) {
                 return Ok(Some(text));
             }
         }
@@ -164,6 +183,14 @@ impl Reader {
 }
 
 impl Source {
+    /// The texts there, and whether any text may stand there.
+    fn texts(&self, scope: &Scope<'_>) -> Result<(Vec<String>, bool), Fault> {
+        match self {
+            Self::Place(place) => Ok((place.texts(scope)?, place.is_wild())),
+            other => Ok((other.text(scope)?.into_iter().collect(), false)),
+        }
+    }
+
     fn text(&self, scope: &Scope<'_>) -> Result<Option<String>, Fault> {
         match self {
             Self::Place(place) => Ok(place.texts(scope)?.into_iter().next()),

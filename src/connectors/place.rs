@@ -9,11 +9,13 @@
 use serde_json::Value;
 
 use super::request::{Request, parameter};
-use super::scalar::text_of;
+use super::scalar::{checked, text_of};
 use crate::domain::fault::{Fault, shown};
 
 /// Longest place, template or constant, in bytes.
 pub(super) const TEXT_MAX: usize = 500;
+/// Longest URL out of which a parameter is taken, in bytes.
+const URL_MAX: usize = 8_192;
 /// Most values looked at for one place, so that a hostile body cannot make a search slow.
 const NODES_MAX: usize = 5_000;
 
@@ -112,6 +114,13 @@ impl Place {
         }
     }
 
+    /// Whether it is a field of the body with one of these names.
+    pub(super) fn ends_in(&self, names: &[&str]) -> bool {
+        let is_named =
+            |step: &Step| matches!(step, Step::Key { key, brackets: None, .. } if names.contains(&key.as_str()));
+        self.parameter.is_none() && self.steps.last().is_some_and(is_named)
+    }
+
     /// Whether it looks through several values, so that those which are no texts are passed over.
     pub(super) fn is_search(&self) -> bool {
         self.steps.iter().any(|s| matches!(s, Step::All | Step::Key { brackets: Some(_), .. }))
@@ -144,17 +153,29 @@ impl Place {
     /// The texts there, as their sender wrote them; faults name the place and never the value, which may be personal.
     pub(super) fn texts(&self, scope: &Scope<'_>) -> Result<Vec<String>, Fault> {
         let outside = |text: Option<String>| Ok(text.into_iter().collect::<Vec<_>>());
-        let found = match &self.origin {
+        let found: Vec<String> = match &self.origin {
             Origin::Header(name) => outside(scope.request.header(name).map(str::to_owned)),
             Origin::Query(name) => outside(scope.request.query(name)),
             Origin::PathEnd => outside(scope.request.path_end().map(str::to_owned)),
             Origin::Message => outside(scope.message_id.map(str::trim).filter(|m| !m.is_empty()).map(str::to_owned)),
             Origin::Received => outside(Some(scope.request.received_at.to_string())),
             Origin::Hash => outside(Some(super::parse::hash(scope.item))),
-            Origin::Item | Origin::Root | Origin::Delivered => self.json_texts(scope),
+            // A URL may be longer than any text that we ask for; only its parameter is one.
+            Origin::Item | Origin::Root | Origin::Delivered if self.parameter.is_some() => Ok(self.urls(scope)),
+            Origin::Item | Origin::Root | Origin::Delivered => return self.json_texts(scope),
         }?;
-        let Some(name) = &self.parameter else { return Ok(found) };
-        Ok(found.iter().filter_map(|url| parameter(url, name)).collect())
+        let found = match &self.parameter {
+            Some(name) => found.iter().filter_map(|url| parameter(url, name)).collect(),
+            None => found,
+        };
+        // Headers and decoded parameters can hold what no field may.
+        let texts = found.iter().filter_map(|text| checked(&self.text, text.trim()).transpose());
+        texts.filter(|text| text.is_ok() || !self.is_search()).collect()
+    }
+
+    fn urls(&self, scope: &Scope<'_>) -> Vec<String> {
+        let values = self.values(scope).into_iter().filter_map(Value::as_str);
+        values.filter(|url| url.len() <= URL_MAX).map(str::to_owned).collect()
     }
 
     fn json_texts(&self, scope: &Scope<'_>) -> Result<Vec<String>, Fault> {

@@ -31,7 +31,8 @@ pub(super) fn text_of(value: &Value, place: &str) -> Result<Option<String>, Faul
     }
 }
 
-fn checked(pointer: &str, text: &str) -> Result<Option<String>, Fault> {
+/// A text as it may be read: `None` for an empty one.
+pub(super) fn checked(pointer: &str, text: &str) -> Result<Option<String>, Fault> {
     if text.len() > TEXT_MAX {
         return Err(Fault::new(
             pointer,

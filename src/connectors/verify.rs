@@ -299,7 +299,7 @@ struct Given {
 
 impl Scheme {
     /// The headers that the proof cannot do without, but for the signature's own.
-    fn headers(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn headers(&self) -> impl Iterator<Item = &str> {
         let signed = self.signed.iter().filter_map(|part| match part {
             SignedPart::Header(name) => Some(name.as_str()),
             _ => None,

@@ -78,13 +78,16 @@ pub struct Delivery {
     pub sealed_body: Sealed,
 }
 
-/// What stood before the body: everything a replay needs of it, and nothing secret.
+/// What stood before the body, but for what is secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestHead {
     /// What followed the endpoint's token in the address: a path, a query, or nothing.
     pub target: String,
-    /// Kept headers, names in lower case, in the order they came.
+    /// Kept headers by name, in lower case; those of one name in the order they came.
     pub headers: Vec<(String, String)>,
+    /// How many more headers there were than are kept of one request, but for secrets and addresses.
+    #[serde(default)]
+    pub headers_left_out: u64,
 }
 
 impl RequestHead {

@@ -50,6 +50,7 @@ pub(super) async fn metrics(request: HttpRequest, state: Data<State>) -> Result<
         space: space(&state.journal),
         deliveries: &state.delivery_journal.counters().values(),
         delivery_space: space(&state.delivery_journal),
+        deliveries_put_aside: state.deliveries_put_aside().await,
         items: items.as_deref(),
     });
     Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))

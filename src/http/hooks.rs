@@ -29,18 +29,6 @@ use crate::tracking::journal::{AppendError, Frames};
 
 /// How long a sender may take over its body.
 const BODY_DEADLINE: Duration = Duration::from_secs(15);
-/// Headers that are not kept, whatever a preset reads: the address of a client belongs to whoever has it (invariant 8).
-const HEADERS_NOT_KEPT: &[&str] = &[
-    "forwarded",
-    "x-forwarded-for",
-    "x-real-ip",
-    "true-client-ip",
-    "cf-connecting-ip",
-    "fastly-client-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-];
-
 /// Receives a webhook.
 pub(super) async fn receive(
     request: HttpRequest,
@@ -51,7 +39,7 @@ pub(super) async fn receive(
     let held = find(&state, &path.into_inner()).await?;
     let connector = connector(&held)?;
     let body = read_body(payload, state.config.intake.body_bytes_max).await?;
-    let (headers, url) = (headers_of(&request), signed_url(&request, &held.endpoint, &state));
+    let (headers, url) = (with_target(&request), signed_url(&request, &held.endpoint, &state));
     let (method, received_at) = (request.method().as_str(), state.clock.now());
     let told = Request { method, url: &url, headers: &headers, body: &body, received_at };
     let message_id = verify(&told, &held, connector, &state)?;
@@ -129,7 +117,7 @@ pub(super) async fn handshake(request: HttpRequest, state: Data<State>) -> Resul
         return Err(Problem::new(ProblemKind::Forbidden, "this endpoint is archived"));
     }
     let connector = connector(&held)?;
-    let (headers, url) = (headers_of(&request), signed_url(&request, &held.endpoint, &state));
+    let (headers, url) = (with_target(&request), signed_url(&request, &held.endpoint, &state));
     let told = Request { method: "GET", url: &url, headers: &headers, body: b"", received_at: state.clock.now() };
     match connector.handshake(&told) {
         Ok(Some(reply)) => Ok(answer(reply, None)),
@@ -168,10 +156,9 @@ fn delivery(
     message_id: Option<String>,
 ) -> Result<Delivery, Problem> {
     let body = connector.kept_body(request.body);
-    let mut headers = connector.kept_headers(request.headers);
-    headers.retain(|(name, _)| name != TARGET && !HEADERS_NOT_KEPT.contains(&name.as_str()));
+    let kept = connector.kept_headers(request.headers, &held.endpoint.token);
     let target = request.header(TARGET).unwrap_or_default().to_owned();
-    let head = RequestHead { target, headers };
+    let head = RequestHead { target, headers: kept.headers, headers_left_out: kept.left_out };
     Ok(Delivery {
         id: DeliveryId(fact_id(request.received_at)),
         endpoint: Some(held.endpoint.id),
@@ -251,11 +238,15 @@ pub(super) async fn receive_below(
     receive(request, Path::from(token), state, payload).await
 }
 
-/// The headers of a request in lower case, and what follows the token in its URL.
-fn headers_of(request: &HttpRequest) -> Vec<(String, String)> {
-    let texts =
-        request.headers().iter().filter_map(|(n, v)| Some((n.as_str().to_owned(), v.to_str().ok()?.to_owned())));
-    texts.chain(Some((TARGET.to_owned(), below(request)))).collect()
+/// The headers of a request, names in lower case. What is no UTF-8 in a value is marked, so that the header is still there.
+pub(super) fn headers_of(request: &HttpRequest) -> Vec<(String, String)> {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes()))).collect()
+}
+
+/// The headers of a request, and what follows the token in its URL.
+fn with_target(request: &HttpRequest) -> Vec<(String, String)> {
+    headers_of(request).into_iter().chain([(TARGET.to_owned(), below(request))]).collect()
 }
 
 /// What follows the token in the URL: `/v1/track?x=y`.

@@ -62,6 +62,8 @@ pub struct Shown<'a> {
     pub deliveries: &'a CounterValues,
     /// Its files.
     pub delivery_space: JournalSpace,
+    /// Cases in the quarantine of deliveries; nothing where it cannot be read.
+    pub deliveries_put_aside: Option<u64>,
     /// Verdicts on items of deliveries; nothing while the database is away.
     pub items: Option<&'a [(Verdict, i64)]>,
 }
@@ -77,6 +79,11 @@ impl Metrics {
         let mut registry = Registry::with_prefix("headwater");
         self.touches(&mut registry, shown.touches, shown.space);
         self.deliveries(&mut registry, shown.deliveries, shown.delivery_space);
+        if let Some(cases) = shown.deliveries_put_aside {
+            let help =
+                "Cases in deliveries/quarantine, of this process and before: `headwater inbox reload` loads them";
+            gauge(&mut registry, "deliveries_in_quarantine", help, i64::try_from(cases).unwrap_or(i64::MAX));
+        }
         for verdict in shown.items.map_or(&[][..], |_| Verdict::ALL) {
             let count = shown.items.unwrap_or_default().iter().find(|(v, _)| v == verdict).map_or(0, |(_, n)| *n);
             let name = format!("delivery_items_{}", verdict.as_str().replace('-', "_"));

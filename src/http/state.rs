@@ -18,7 +18,7 @@ use crate::jobs::intake::IntakeContext;
 use crate::secret::SecretKey;
 use crate::store::Db;
 use crate::tracking::facts::{CookiePolicy, PrivacyPolicy};
-use crate::tracking::journal::Journal;
+use crate::tracking::journal::{self, Journal};
 use crate::tracking::link_table::Links;
 use crate::tracking::writer::WriterHandle;
 
@@ -141,6 +141,12 @@ impl State {
         if let Ok(Err(why)) = refreshed {
             tracing::warn!(error = %why, "the endpoints could not be refreshed; the next poll will");
         }
+    }
+
+    /// Deliveries that were accepted and are in files, as the database did not take them; nothing where nobody can tell.
+    pub async fn deliveries_put_aside(&self) -> Option<u64> {
+        let dir = self.config.data.dir.join("deliveries");
+        tokio::task::spawn_blocking(move || journal::quarantined(&dir)).await.ok()?.ok()
     }
 
     /// The set-up token, if set-up is still open.

@@ -91,29 +91,37 @@ impl<'b> Export<'b> {
         }
     }
 
-    /// The beginning of a text, cut at a delimiter: enough to know what it is.
-    pub fn sample(&self, delimiter: u8) -> Vec<Grid> {
+    /// The beginning of a text, cut at a delimiter: enough to know what it is. Of a workbook, all of it.
+    pub fn sample(&self, delimiter: u8) -> Cow<'_, [Grid]> {
         match self {
             Self::Text { text, from, .. } => {
                 let (rows, ..) = rows(text, *from, delimiter, (SAMPLE_RECORDS, SAMPLE_CELLS));
-                vec![Grid { name: String::new(), rows, is_ragged: false }]
+                Cow::Owned(vec![Grid { name: String::new(), rows, is_ragged: false }])
             }
-            Self::Workbook(grids) => grids.clone(),
+            Self::Workbook(grids) => Cow::Borrowed(grids),
+        }
+    }
+
+    /// [`Self::sample`], where the file is not needed any more.
+    pub fn into_sample(self, delimiter: u8) -> Vec<Grid> {
+        match self {
+            Self::Workbook(grids) => grids,
+            text @ Self::Text { .. } => text.sample(delimiter).into_owned(),
         }
     }
 
     /// The whole, cut at a delimiter, with rows that cannot be read.
-    pub fn whole(&self, delimiter: u8) -> Result<(Vec<Grid>, Vec<RowError>), Fault> {
+    pub fn whole(self, delimiter: u8) -> Result<(Vec<Grid>, Vec<RowError>), Fault> {
         match self {
             Self::Text { text, from, .. } => {
-                let (rows, errors, is_whole) = rows(text, *from, delimiter, (usize::MAX, CELLS_MAX));
+                let (rows, errors, is_whole) = rows(&text, from, delimiter, (usize::MAX, CELLS_MAX));
                 if !is_whole {
                     let why = format!("the file has more than {CELLS_MAX} cells; split it by days");
                     return Err(Fault::new("file", "file-too-large", why));
                 }
                 Ok((vec![Grid { name: String::new(), rows, is_ragged: false }], errors))
             }
-            Self::Workbook(grids) => Ok((grids.clone(), Vec::new())),
+            Self::Workbook(grids) => Ok((grids, Vec::new())),
         }
     }
 

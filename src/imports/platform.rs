@@ -126,6 +126,7 @@ pub fn read(bytes: &[u8], presets: &[&Preset], named: Option<&str>, asked: &Aske
         return Err(one(Fault::new("preset", "preset-unknown", why)));
     }
     let delimiter = delimiter_of(&export, &chosen);
+    let (encoding, is_text) = (export.encoding(), matches!(export, Export::Text { .. }));
     let (grids, errors) = export.whole(delimiter).map_err(one)?;
     let (mut parts, mut passed_over, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for grid in &grids {
@@ -142,8 +143,8 @@ pub fn read(bytes: &[u8], presets: &[&Preset], named: Option<&str>, asked: &Aske
     if parts.is_empty() {
         return Err(one(refused.pop().unwrap_or_else(|| unknown(&grids, named))));
     }
-    let delimiter = matches!(export, Export::Text { .. }).then(|| char::from(delimiter));
-    Ok(PlatformFile { encoding: export.encoding(), delimiter, parts, passed_over, errors })
+    let delimiter = is_text.then(|| char::from(delimiter));
+    Ok(PlatformFile { encoding, delimiter, parts, passed_over, errors })
 }
 
 /// The likeliest delimiter by which a preset fits, else the likeliest.
@@ -152,6 +153,9 @@ fn delimiter_of(export: &Export<'_>, presets: &[&Preset]) -> u8 {
         export.sample(**delimiter).iter().any(|grid| !matches!(recognise(grid, presets), Found::None))
     };
     let all = export.delimiters();
+    if let [only] = all {
+        return *only;
+    }
     all.iter().find(fits).or_else(|| all.first()).copied().unwrap_or(b',')
 }
 
@@ -199,7 +203,8 @@ pub fn look(bytes: &[u8], delimiter: Option<char>) -> Result<(Vec<Grid>, Option<
     let stated = delimiter.and_then(|d| u8::try_from(d).ok()).filter(|d| super::grid::DELIMITERS.contains(d));
     let delimiter = stated.or_else(|| export.delimiters().first().copied()).unwrap_or(b',');
     let shown = matches!(export, Export::Text { .. }).then(|| char::from(delimiter));
-    Ok((export.sample(delimiter), shown, export.encoding()))
+    let encoding = export.encoding();
+    Ok((export.into_sample(delimiter), shown, encoding))
 }
 
 /// The row that is most likely the header of a table that no preset knows: the first of the widest rows whose cells are

@@ -2,7 +2,7 @@
 //!
 //! A preset is chosen by the set of column names, never by their order: users choose columns and order everywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::dates::DateOrder;
 use super::grid::{Grid, GridRow};
@@ -62,17 +62,19 @@ pub enum Found {
 
 /// Looks for the header and the preset that it fits.
 pub fn recognise(grid: &Grid, presets: &[&Preset]) -> Found {
+    let presets: Vec<Wanted<'_>> = presets.iter().map(|preset| Wanted::of(preset)).collect();
     let mut best: Vec<Bound> = Vec::new();
     let mut lacks = None;
     for (at, row) in grid.rows.iter().take(HEADER_ROWS).enumerate() {
         if row.cells.len() > COLUMNS_MAX || row.filled().count() < 2 {
             continue;
         }
-        for preset in presets {
-            match bind(grid, at, row, preset) {
+        let names = Names::of(row);
+        for wanted in &presets {
+            match bind(grid, at, row, &names, wanted) {
                 Ok(bound) if best.first().is_none_or(|b| bound.score > b.score) => best = vec![bound],
                 Ok(bound) if best.first().is_some_and(|b| bound.score == b.score && b.header == at) => best.push(bound),
-                Err(Some(field)) => lacks = lacks.or_else(|| Some((preset.title.clone(), field))),
+                Err(Some(field)) => lacks = lacks.or_else(|| Some((wanted.preset.title.clone(), field))),
                 _ => {}
             }
         }
@@ -85,24 +87,101 @@ pub fn recognise(grid: &Grid, presets: &[&Preset]) -> Found {
     }
 }
 
+/// A preset's names of columns as they are compared, made once for all rows.
+struct Wanted<'p> {
+    preset: &'p Preset,
+    marks: Vec<String>,
+    fields: Vec<(&'static str, Vec<Alias>)>,
+    metrics: Vec<(&'p String, Vec<Alias>)>,
+}
+
+/// A name that a column may have.
+enum Alias {
+    /// This one.
+    Is(String),
+    /// This one and a currency in brackets behind it.
+    Names(String),
+}
+
+impl<'p> Wanted<'p> {
+    fn of(preset: &'p Preset) -> Self {
+        let aliases = |list: &[String]| list.iter().map(|alias| Alias::of(alias)).collect::<Vec<_>>();
+        let field = |field: &&'static str| (*field, preset.columns.get(*field).map(|l| aliases(l)).unwrap_or_default());
+        Self {
+            preset,
+            marks: preset.marks.iter().map(|m| plain(m)).collect(),
+            fields: preset.kind.fields().iter().map(field).collect(),
+            metrics: preset.metrics.iter().map(|(metric, list)| (metric, aliases(list))).collect(),
+        }
+    }
+}
+
+impl Alias {
+    fn of(alias: &str) -> Self {
+        let alias = plain(alias);
+        match alias.strip_suffix("(*)") {
+            Some(head) => Self::Names(head.trim_end().to_owned()),
+            None => Self::Is(alias),
+        }
+    }
+}
+
+/// The names of a row's cells as they are compared, with the places of each.
+struct Names {
+    list: Vec<String>,
+    places: HashMap<String, Vec<usize>>,
+}
+
+impl Names {
+    fn of(row: &GridRow) -> Self {
+        let list: Vec<String> = row.cells.iter().map(|c| plain(c)).collect();
+        let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, name) in list.iter().enumerate() {
+            places.entry(name.clone()).or_default().push(at);
+        }
+        Self { list, places }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// The free column of an alias, and the currency that it names where the alias leaves it open.
+    fn find(&self, taken: &[bool], alias: &Alias) -> Option<(usize, Option<Currency>)> {
+        let is_free = |at: &usize| taken.get(*at) == Some(&false);
+        match alias {
+            Alias::Is(name) => Some((self.places.get(name)?.iter().copied().find(is_free)?, None)),
+            Alias::Names(head) => self.list.iter().enumerate().filter(|(at, _)| is_free(at)).find_map(|(at, name)| {
+                let code = name.strip_prefix(head.as_str())?.trim().strip_prefix('(')?.strip_suffix(')')?;
+                code.parse().ok().map(|currency| (at, Some(currency)))
+            }),
+        }
+    }
+}
+
 /// Binds a preset to a row of column names; the error names the field that a file of this platform lacks.
-fn bind(grid: &Grid, header: usize, row: &GridRow, preset: &Preset) -> Result<Bound, Option<&'static str>> {
-    let names: Vec<String> = row.cells.iter().map(|c| plain(c)).collect();
-    let is_marked = preset.marks.is_empty() || preset.marks.iter().any(|m| names.contains(&plain(m)));
-    let mut taken = vec![false; names.len()];
+fn bind(
+    grid: &Grid,
+    header: usize,
+    row: &GridRow,
+    names: &Names,
+    wanted: &Wanted<'_>,
+) -> Result<Bound, Option<&'static str>> {
+    let preset = wanted.preset;
+    let is_marked = wanted.marks.is_empty() || wanted.marks.iter().any(|m| names.has(m));
+    let mut taken = vec![false; names.list.len()];
     let (mut columns, mut currency) = (BTreeMap::new(), None);
-    for field in preset.kind.fields() {
-        let aliases = preset.columns.get(*field).map_or(&[][..], Vec::as_slice);
-        if let Some((at, code)) = aliases.iter().find_map(|alias| find(&names, &taken, alias)) {
+    for (field, aliases) in &wanted.fields {
+        if let Some((at, code)) = aliases.iter().find_map(|alias| names.find(&taken, alias)) {
             columns.insert((*field).to_owned(), at);
             taken.iter_mut().skip(at).take(1).for_each(|t| *t = true);
             currency = currency.or(code);
         }
     }
     let mut metrics = Vec::new();
-    for (metric, aliases) in &preset.metrics {
-        if let Some((at, _)) = aliases.iter().find_map(|alias| find(&names, &taken, alias)) {
-            metrics.push((metric.clone(), at));
+    for (metric, aliases) in &wanted.metrics {
+        if let Some((at, _)) = aliases.iter().find_map(|alias| names.find(&taken, alias)) {
+            metrics.push(((*metric).clone(), at));
             taken.iter_mut().skip(at).take(1).for_each(|t| *t = true);
         }
     }
@@ -118,7 +197,7 @@ fn bind(grid: &Grid, header: usize, row: &GridRow, preset: &Preset) -> Result<Bo
     if needed.is_none() || !is_marked {
         return Err(None);
     }
-    let language = preset.languages.iter().find(|l| l.marks.iter().any(|m| names.contains(&plain(m))));
+    let language = preset.languages.iter().find(|l| l.marks.iter().any(|m| names.has(&plain(m))));
     let unread = row.cells.iter().zip(&taken).filter(|(name, taken)| !**taken && !name.is_empty());
     Ok(Bound {
         score: columns.len() + metrics.len(),
@@ -131,19 +210,6 @@ fn bind(grid: &Grid, header: usize, row: &GridRow, preset: &Preset) -> Result<Bo
         preset: preset.clone(),
         columns,
         metrics,
-    })
-}
-
-/// The free column of an alias, and the currency that it names where the alias leaves it open.
-fn find(names: &[String], taken: &[bool], alias: &str) -> Option<(usize, Option<Currency>)> {
-    let alias = plain(alias);
-    let open = alias.strip_suffix("(*)").map(str::trim_end);
-    names.iter().zip(taken).enumerate().filter(|(_, (_, taken))| !**taken).find_map(|(at, (name, _))| match open {
-        None => (*name == alias).then_some((at, None)),
-        Some(head) => {
-            let code = name.strip_prefix(head)?.trim().strip_prefix('(')?.strip_suffix(')')?;
-            code.parse().ok().map(|currency| (at, Some(currency)))
-        }
     })
 }
 

@@ -7,8 +7,9 @@
 //! Operation: sleep until woken, let a batch gather for its age, read up to its size, hand it to
 //! the [`RecordSink`], move the checkpoint, and go on without sleeping while batches are full. A
 //! refused batch is halved until the one refused record stands alone; that goes to quarantine
-//! without what is personal in it. An unavailable database is tried again with
-//! doubling pauses.
+//! without what is personal in it. One that is not refused for good but not taken either is tried
+//! again after the rest of its batch, a few times, and goes there then. An unavailable database is
+//! tried again with doubling pauses.
 
 use std::any::Any;
 use std::io;
@@ -23,6 +24,10 @@ use super::journal::{Counters, EndView, Position, Reader, Record, add};
 
 /// Longest sleep without a wake: bounds the damage of a missed one, and lets an idle segment age.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// How often a record is tried again that is not taken while others are: with doubling pauses from `retry_min` of 100 ms,
+/// for three seconds in all.
+const SUSPECT_ROUNDS: u32 = 5;
 
 /// What a sink did with a batch; the two sum to its length.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,6 +47,9 @@ pub enum SinkError {
     /// The batch was refused and will be again.
     #[error("rejected: {0}")]
     Rejected(String),
+    /// The database takes others but not this batch, for a cause that may pass or not.
+    #[error("suspect: {0}")]
+    Suspect(String),
 }
 
 /// Where records go. Idempotent by their ids: after a crash some records come again.
@@ -279,6 +287,7 @@ impl<R: Record + Clone> Writer<R> {
     /// Brings every record of a batch to one of stored, duplicate and quarantined.
     fn settle(&mut self, batch: &[R]) -> Result<(), Abandoned> {
         let mut parts: Vec<Range<usize>> = Vec::new();
+        let mut suspects = Vec::new();
         if !batch.is_empty() {
             parts.push(0..batch.len());
         }
@@ -286,8 +295,7 @@ impl<R: Record + Clone> Writer<R> {
             let part = batch.get(range.clone()).unwrap_or_default();
             match self.store(part) {
                 Ok(done) => {
-                    add(&self.counters.stored, done.stored);
-                    add(&self.counters.duplicate, done.duplicate);
+                    self.count(done);
                     self.pause = self.options.retry_min;
                 }
                 Err(SinkError::Unavailable(why)) => {
@@ -296,7 +304,8 @@ impl<R: Record + Clone> Writer<R> {
                     parts.push(range);
                     self.back_off()?;
                 }
-                Err(SinkError::Rejected(why)) => {
+                Err(SinkError::Suspect(_)) if part.len() == 1 => suspects.push(range.start),
+                Err(SinkError::Rejected(why) | SinkError::Suspect(why)) => {
                     if let [poison] = part {
                         self.quarantine(poison, &why)?;
                     } else {
@@ -307,7 +316,40 @@ impl<R: Record + Clone> Writer<R> {
                 }
             }
         }
+        self.settle_suspects(batch, suspects)
+    }
+
+    /// Tries records again that were not taken while others were. They wait for each other, so that many cost no more
+    /// time than one.
+    fn settle_suspects(&mut self, batch: &[R], mut suspects: Vec<usize>) -> Result<(), Abandoned> {
+        self.pause = self.options.retry_min;
+        let mut rounds = 0;
+        while !suspects.is_empty() {
+            self.back_off()?;
+            let (mut left, mut is_away) = (Vec::new(), false);
+            for at in suspects {
+                let Some(record) = batch.get(at) else { continue };
+                match self.store(std::slice::from_ref(record)) {
+                    Ok(done) => self.count(done),
+                    Err(SinkError::Rejected(why)) => self.quarantine(record, &why)?,
+                    Err(SinkError::Suspect(why)) if rounds + 1 == SUSPECT_ROUNDS => self.quarantine(record, &why)?,
+                    Err(SinkError::Suspect(_)) => left.push(at),
+                    Err(SinkError::Unavailable(_)) => {
+                        is_away = true;
+                        left.push(at);
+                    }
+                }
+            }
+            suspects = left;
+            // While the database is away nothing is learnt about a record.
+            rounds += u32::from(!is_away);
+        }
         Ok(())
+    }
+
+    fn count(&self, done: Stored) {
+        add(&self.counters.stored, done.stored);
+        add(&self.counters.duplicate, done.duplicate);
     }
 
     /// A sink that panics over a batch refuses it: the thread must outlive one poison record.

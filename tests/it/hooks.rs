@@ -4,8 +4,8 @@ use headwater::connectors::verify::{SigningSecret, standard_webhooks_signature};
 use headwater::domain::time::Clock;
 use serde_json::{Value, json};
 
-use crate::support::TestApp;
 use crate::support::client::Reply;
+use crate::support::{TestApp, row};
 
 const EVENT: &str = r#"{"type":"contact.converted","timestamp":"2026-03-02T11:14:10Z","data":{"id":"c-1","email":"Ana.Lopez@example.com","stage":"customer","amount":"480.00","currency":"EUR"}}"#;
 
@@ -97,6 +97,23 @@ on_both! {
         assert_eq!(again["items"][0]["status"], "stored", "replaying what is stored changes nothing");
         let bad = app.client.put(&format!("/api/v1/endpoints/{}/mapping", hook.id), &json!({ "email": "no-pointer" }));
         assert_eq!(bad.status, 422);
+    }
+
+    /// What stands where a click id may is no reason to keep a lead out.
+    fn a_lead_joins_its_click_past_junk_in_other_places(app) {
+        app.link("spring");
+        let click = app.click("spring");
+        app.settle();
+        let hook = endpoint(&app, &json!({ "mapping": {
+            "event_id": "/id", "stage": { "const": "lead" }, "occurred_at": "received", "email": "/mail",
+            "click_id": ["/utm_content", "query-of:hw_id:/page", "/reference"],
+        } }));
+        let body = json!({ "id": "b1", "mail": "a@example.com", "utm_content": "x".repeat(1_100),
+            "page": format!("https://example.com/?hw_id=%00{}", "j".repeat(1_500)), "reference": click });
+        let verdict = app.verdicts(&signed(&app, &hook, "m1", &body.to_string(), 0))[0].clone();
+        assert_eq!(verdict["status"], "stored", "{verdict}");
+        let report = app.report("from=2026-01-01&to=2026-12-31");
+        assert_eq!(row(&report, "linkedin-organic")["leads_micro"], 1_000_000, "{report}");
     }
 
     fn a_bearer_token_is_proof_too(app) {

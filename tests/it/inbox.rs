@@ -1,7 +1,12 @@
 //! The inbox: lists, search, one delivery, replay and retention.
 
 use diesel::connection::SimpleConnection as _;
-use headwater::store::Conn;
+use headwater::domain::delivery::Delivery;
+use headwater::domain::ids::DeliveryId;
+use headwater::domain::time::Clock as _;
+use headwater::jobs::load_deliveries::DeliverySink;
+use headwater::store::{Conn, deliveries, fact_id};
+use headwater::tracking::writer::{RecordSink as _, SinkError};
 use serde_json::{Value, json};
 
 use crate::hooks::{Hook, endpoint, signed};
@@ -113,6 +118,64 @@ on_both! {
         assert!(line["record"]["sealed_body"].as_str().is_some_and(|b| b.len() > 100), "{line}");
     }
 
+    /// An error that is neither passing nor a broken rule: one delivery waits in files, is told of, and is loaded again.
+    fn a_delivery_that_is_not_taken_goes_aside_and_comes_back(app) {
+        let hook = vendor_endpoint(&app);
+        let blocks = |when: &str| {
+            execute(
+                &app,
+                &format!("CREATE TRIGGER p BEFORE INSERT ON deliveries WHEN {when} BEGIN SELECT RAISE(ABORT, 'not today'); END;"),
+                &format!(
+                    "CREATE OR REPLACE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not today'; END $$;
+                     CREATE TRIGGER p BEFORE INSERT ON deliveries FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION no();"
+                ),
+            );
+        };
+        let mended = || execute(&app, "DROP TRIGGER p;", "DROP TRIGGER p ON deliveries;");
+        blocks("NEW.message_id LIKE 'bad%'");
+        for n in 0..20 {
+            let message = if n % 10 == 7 { format!("bad_{n}") } else { format!("msg_{n}") };
+            signed(&app, &hook, &message, &vendor(&format!("e{n}"), "won", "1.00"), 0).expect(200);
+        }
+        app.read_inbox();
+        assert_eq!(listed(&app, "status=stored").len(), 18);
+        let c = counters(&app.client);
+        assert_deliveries_add_up(&c);
+        assert_eq!((c("deliveries_quarantined"), c("deliveries_in_quarantine"), c("deliveries_pending")), (2, 2, 0));
+        let shown = page(&app, "/app/inbox", &set_up(&app)).text;
+        assert!(shown.contains("2 deliveries were") && shown.contains("headwater inbox reload"), "{shown}");
+        let reload = || -> Value { serde_json::from_str(&binary::run_in(&app, &["inbox", "reload", "--json"])).expect("json") };
+        let refused = reload();
+        assert_eq!((&refused["loaded"], &refused["left"]), (&json!(0), &json!(2)));
+        assert!(refused["reasons"][0].as_str().is_some_and(|r| r.contains("not today")), "{refused}");
+        mended();
+        let loaded = reload();
+        assert_eq!((&loaded["loaded"], &loaded["left"]), (&json!(2), &json!(0)));
+        assert_eq!(reload()["loaded"], 0, "there is nothing left");
+        app.read_inbox();
+        assert_eq!(listed(&app, "status=stored").len(), 20);
+        assert_eq!((counters(&app.client)("deliveries_in_quarantine"), app.report(MARCH)["totals"]["revenue_minor"].clone()), (0, json!(2_000)));
+
+        // A database that takes no delivery at all is not the delivery's fault: everything waits for it.
+        let kept = signed(&app, &hook, "next", &vendor("next", "won", "1.00"), 0).expect(200)["delivery"].clone();
+        app.read_inbox();
+        let id = kept.as_str().expect("id").parse().expect("id");
+        let delivery = app.state().db.read_now(|conn| deliveries::get(conn, id)).expect("kept").delivery;
+        let mut sink = DeliverySink::new(app.state().db.clone(), app.state().inbox.clone());
+        let batch = [Delivery { message_id: Some("bad".into()), ..delivery }];
+        assert!(matches!(sink.store(&batch), Ok(done) if done.duplicate == 1));
+        blocks("NEW.message_id LIKE 'bad%'");
+        let fresh = [Delivery { id: DeliveryId(fact_id(app.clock.now())), ..batch[0].clone() }];
+        assert!(matches!(sink.store(&fresh), Err(SinkError::Suspect(_))));
+        mended();
+        blocks("NEW.method = 'POST'");
+        assert!(matches!(sink.store(&fresh), Err(SinkError::Unavailable(_))));
+        mended();
+        assert!(matches!(sink.store(&fresh), Ok(done) if done.stored == 1), "and nothing was kept of the trials");
+        app.read_inbox();
+        assert_eq!(listed(&app, "status=duplicate").len(), 1);
+    }
+
     fn one_delivery_opens_for_who_may_read_it(app) {
         let hook = vendor_endpoint(&app);
         let reply = app.client.send("POST", &format!("{}?src=form", hook.path), &[], b"{}");
@@ -136,19 +199,57 @@ on_both! {
         assert_eq!((&shown["body"], &shown["items"][0]["status"]), (&opened["body"], &json!("stored")));
     }
 
-    /// Proofs, cookies and addresses of senders are kept nowhere; what is kept is sealed.
+    /// Proofs, cookies and addresses of senders are kept nowhere; every other header is, and sealed.
     fn what_is_kept_has_no_secret_and_is_sealed(app) {
         let hook = endpoint(&app, &json!({ "verification": "bearer" }));
         let body = r#"{"event_id":"f1","stage":"lead","occurred_at":"2026-03-01T00:00:00Z","email":"ana.lopez@example.com"}"#;
         let proof = format!("Bearer {}", hook.secret);
-        let headers = [("authorization", proof.as_str()), ("cookie", "sid=4711"), ("x-forwarded-for", "203.0.113.9"), ("user-agent", "tell-me/1.0")];
+        let secret = [
+            ("authorization", proof.as_str()),
+            ("cookie", "sid=4711"),
+            ("x-forwarded-for", "203.0.113.9"),
+            ("x-real-ip", "203.0.113.9"),
+            ("x-session-token", "4711-4712"),
+            ("x-copied", hook.secret.as_str()),
+            ("referer", hook.path.as_str()),
+            ("x-peer", "203.0.113.9:4711"),
+        ];
+        let plain = [
+            ("user-agent", "tell-me/1.0"),
+            ("x-hub-signature-256", "sha256=00ff"),
+            ("X-Request-Id", "<b>7d2e</b>"),
+            ("x-repeated", "one"),
+            ("x-repeated", "Zürich"),
+        ];
+        let filler: Vec<(String, String)> = (0..70).map(|n| (format!("z-filler-{n}"), "f".into())).collect();
+        let filler = filler.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let headers: Vec<(&str, &str)> = secret.into_iter().chain(plain).chain(filler).collect();
         let id = app.client.send("POST", &hook.path, &headers, body.as_bytes()).expect(200)["delivery"].clone();
+        let id = id.as_str().expect("id");
         app.read_inbox();
-        let opened = app.client.get(&format!("/api/v1/deliveries/{}", id.as_str().expect("id"))).expect(200).to_string();
-        for secret in [hook.secret.as_str(), "4711", "203.0.113.9"] {
-            assert!(!opened.contains(secret), "{secret} in {opened}");
+        let opened = app.client.get(&format!("/api/v1/deliveries/{id}")).expect(200);
+        let shown = page(&app, &format!("/app/inbox/{id}"), &set_up(&app)).text;
+        for secret in [hook.secret.as_str(), hook.path.rsplit('/').next().expect("token"), "4711", "203.0.113.9"] {
+            assert!(!opened.to_string().contains(secret), "{secret} in {opened}");
+            assert!(!shown.contains(secret), "{secret} in {shown}");
         }
-        assert!(opened.contains("tell-me"));
+        let kept: Vec<(&str, &str)> = opened["headers"].as_array().expect("headers").iter()
+            .map(|h| (h["name"].as_str().expect("name"), h["value"].as_str().expect("value"))).collect();
+        for (name, value) in plain {
+            assert!(kept.contains(&(name.to_lowercase().as_str(), value)), "{name} in {kept:?}");
+        }
+        let repeated: Vec<&str> = kept.iter().filter(|(name, _)| *name == "x-repeated").map(|(_, value)| *value).collect();
+        assert_eq!(repeated, ["one", "Zürich"]);
+        let left_out = opened["headers_left_out"].as_u64().expect("a count");
+        let filled = kept.iter().filter(|(name, _)| name.starts_with("z-filler-")).count() as u64;
+        assert!(left_out > 0 && left_out + filled == 70, "{left_out} and {filled}");
+        assert!(shown.contains("x-hub-signature-256") && shown.contains("&#60;b&#62;7d2e"), "{shown}");
+        assert!(shown.contains(&format!("{left_out} more came with it")), "{shown}");
+        let called = json!({ "event_id": "c1", "stage": "lead", "occurred_at": "2026-03-01T00:00:00Z", "email": "bea@example.com" });
+        let called = app.client.post("/api/v1/conversions", &called).expect(201);
+        let opened = app.client.get(&format!("/api/v1/deliveries/{}", called["delivery"].as_str().expect("id"))).expect(200);
+        let names: Vec<&str> = opened["headers"].as_array().expect("headers").iter().filter_map(|h| h["name"].as_str()).collect();
+        assert!(names.contains(&"host") && !names.contains(&"authorization"), "{names:?}");
         app.stop();
         for file in walk(app.dir.path()) {
             let bytes = std::fs::read(&file).expect("file");

@@ -53,7 +53,7 @@ pub(super) fn look(config: &Config, clock: &dyn Clock, findings: &mut Findings) 
     if cases > 0 {
         let reasons: Vec<String> = found.quarantine.reasons.iter().map(|(why, n)| format!("{n} × {why}")).collect();
         let remedy = format!(
-            "find out why; {} holds them, encrypted, and their senders believe that they arrived",
+            "mend the cause, then `headwater inbox reload`; {} holds them, encrypted, and their senders believe that they arrived",
             dir.join("quarantine").display()
         );
         findings.fail(

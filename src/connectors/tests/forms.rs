@@ -137,6 +137,55 @@ fn moving_a_meeting_is_neither_a_loss_nor_a_lead() {
     assert!(event_of("calendly", &[], &asked).click_id.is_some(), "a hidden question");
 }
 
+/// Other things stand where a click id may: none of them keeps a lead out, and the next place is looked at.
+#[test]
+fn what_cannot_be_a_click_id_is_passed_over_wherever_it_may_stand() {
+    let clk = "clk_01JZ8Q4M7T2V9XW3B5C6D7E8F0";
+    let booked = String::from_utf8(Fixture::load("calendly/invitee-created").body).expect("text");
+    let (content, term) = (format!(r#""utm_content":"{clk}""#), r#""utm_term":null"#);
+    assert!(booked.contains(&content) && booked.contains(term), "{booked}");
+    for junk in [format!(r#""{}""#, "x".repeat(1_100)), r#""a\u0000b""#.into(), "true".into(), r#"["a"]"#.into()] {
+        let alone = booked.replace(&content, &format!(r#""utm_content":{junk}"#));
+        assert_eq!(event_of("calendly", &[], &alone).click_id, None, "{junk}");
+        let next = alone.replace(term, &format!(r#""utm_term":"{clk}""#));
+        assert_eq!(event_of("calendly", &[], &next).click_id, some(clk), "{junk}");
+    }
+    let mapping = r#"{"event_id":"/event_id","click_id":["query-of:hw_id:/page","query:ref","/reference"],"stage":{"const":"lead"},"email":"/email","occurred_at":"received"}"#;
+    let connector = connector("bearer", mapping, &[]);
+    let long = format!("https://example.com/?gclid={}&hw_id={clk}", "g".repeat(1_500));
+    for (page, reference, found) in [
+        (long.as_str(), "", Some(clk)),
+        ("https://example.com/?hw_id=%00%01junk", clk, Some(clk)),
+        (&format!("https://example.com/?hw_id={}", "j".repeat(2_000)), clk, Some(clk)),
+        (&"u".repeat(10_000), clk, Some(clk)),
+        ("not a url %%% ?hw_id", "cs_test_a1", None),
+    ] {
+        let body =
+            serde_json::json!({ "email": "a@example.com", "event_id": "e", "page": page, "reference": reference });
+        let reading = read_as(&connector, &[(TARGET, "?ref=%00%ff")], &body.to_string()).remove(0);
+        let ReadingOutcome::Event(input) = reading.outcome else { panic!("{page}: {reading:?}") };
+        assert_eq!(input.click_id.as_deref(), found, "{page}");
+    }
+}
+
+/// A field that is there for the click id alone and holds something else is a mistake that its sender should hear of.
+#[test]
+fn a_field_of_our_own_name_that_holds_no_click_id_is_a_fault() {
+    let body = |click: &str| {
+        format!(
+            r#"{{"event_id":"e","stage":"lead","occurred_at":"2026-03-01T00:00:00Z","email":"a@example.com","click_id":{click}}}"#
+        )
+    };
+    assert_eq!(faults("bearer", &[], &body("true")), ["type-wrong"]);
+    assert_eq!(faults("bearer", &[], &body(&format!(r#""{}""#, "x".repeat(1_100)))), ["text-too-long"]);
+    assert_eq!(event_of("bearer", &[], &body(r#""nonsense""#)).click_id, some("nonsense"), "told by the check of all");
+    assert_eq!(
+        event_of("json", &[], &body("true").replace("stage", "event")).click_id,
+        None,
+        "tools send what they have"
+    );
+}
+
 #[test]
 fn typeform_tells_whole_answers_once() {
     let body = String::from_utf8(Fixture::load("typeform/form-response").body).expect("text");
@@ -193,11 +242,6 @@ fn segment_batches_merge_their_context_and_name_their_type() {
     assert_eq!(
         ignored("segment", &[(TARGET, "/v1/track")], &track.replace("Order Completed", "Button Clicked")).0,
         "event-without-stage"
-    );
-    assert_eq!(
-        connector.kept_headers(&[(TARGET.to_owned(), "/v1/track".to_owned())]).len(),
-        1,
-        "what names the type is kept"
     );
 }
 

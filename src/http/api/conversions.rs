@@ -1,13 +1,14 @@
 //! Stage events by API.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
-use crate::domain::delivery::{Delivery, Sealed};
+use crate::connectors::headers;
+use crate::domain::delivery::{Delivery, RequestHead, Sealed};
 use crate::domain::ids::{DeliveryId, StageEventId};
 use crate::http::auth::{Can, ConversionsWrite};
-use crate::http::hooks::read_body;
+use crate::http::hooks::{headers_of, read_body};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::state::State;
 use crate::jobs::intake::{self, ApiBody, Reading};
@@ -118,6 +119,7 @@ pub struct Received {
         (status = 400, body = ProblemBody), (status = 503, body = ProblemBody)))]
 pub(crate) async fn post_conversions(
     _caller: Can<ConversionsWrite>,
+    request: HttpRequest,
     state: Data<State>,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
@@ -125,6 +127,8 @@ pub(crate) async fn post_conversions(
     let (source, events, is_batch) = ApiBody::parse(&body)?;
     let received_at = state.clock.now();
     let id = DeliveryId(fact_id(received_at));
+    let kept = headers::kept_of_call(&headers_of(&request));
+    let head = RequestHead { target: String::new(), headers: kept.headers, headers_left_out: kept.left_out };
     let delivery = Delivery {
         id,
         endpoint: None,
@@ -134,7 +138,7 @@ pub(crate) async fn post_conversions(
         method: "POST".to_owned(),
         content_type: Some("application/json".to_owned()),
         bytes: body.len() as u64,
-        sealed_head: Sealed::default(),
+        sealed_head: state.intake().seal_head(&head)?,
         sealed_body: Sealed(state.secret.seal(&body)?),
     };
     let count = i64::try_from(events.len()).unwrap_or(0);

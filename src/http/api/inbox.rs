@@ -121,6 +121,8 @@ pub struct OpenedView {
     target: Option<String>,
     /// Headers without secrets and addresses; only to keys with deliveries:read.
     headers: Option<Vec<HeaderView>>,
+    /// Headers beyond what is kept of one request; only to keys with deliveries:read.
+    headers_left_out: Option<u64>,
     /// The body where it is text; only to keys with deliveries:read.
     body: Option<String>,
     /// The body in base64 where it is no text; only to keys with deliveries:read.
@@ -151,6 +153,7 @@ impl OpenedView {
             items: items.into_iter().map(Into::into).collect(),
             target: shows_content.then_some(head.target),
             headers: shows_content.then_some(headers),
+            headers_left_out: shows_content.then_some(head.headers_left_out),
             body: text,
             body_base64: encoded,
         }

@@ -137,6 +137,7 @@ struct InboxPage {
     tabs: Vec<Tab>,
     kept: Vec<(&'static str, String)>,
     told: Option<Told>,
+    put_aside: u64,
     can_replay: bool,
     has_any: bool,
     older: Option<String>,
@@ -175,6 +176,7 @@ pub(super) async fn list(who: SignedIn, state: Data<State>, request: HttpRequest
         tabs: tabs(&query, &counts),
         kept: query.fields().iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
         told,
+        put_aside: state.deliveries_put_aside().await.unwrap_or_default(),
         can_replay: !asked.is_empty() && !is_refused,
         has_any: counts.iter().any(|(_, n)| *n > 0),
     };

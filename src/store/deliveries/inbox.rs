@@ -48,6 +48,13 @@ pub struct Filter {
     pub search: Option<Search>,
 }
 
+impl Filter {
+    /// Whether deliveries are found by their endpoint, and not items by something of theirs.
+    fn is_by_endpoint(&self) -> bool {
+        self.endpoint.is_some() && self.verdict.is_none() && self.code.is_none() && self.search.is_none()
+    }
+}
+
 /// The last item of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
@@ -70,11 +77,63 @@ pub struct InboxRow {
     pub item: Item,
 }
 
+/// Most ids that a search comes down to, the newest: databases bound the values of a statement.
+const SOUGHT_MAX: i64 = 10_000;
+
+/// What a search comes down to: an item with one of these. Found first, each by its own index, as no database has one for
+/// conditions on several tables of which one holds.
+#[derive(Debug, Default)]
+struct Sought {
+    deliveries: Vec<Vec<u8>>,
+    stage_events: Vec<Vec<u8>>,
+    event_id: Option<String>,
+}
+
+impl Sought {
+    fn of(conn: &mut Conn, search: &Search) -> Result<Self, StoreError> {
+        let mut sought = Self::found(conn, search)?;
+        // No id is empty, and a list that is keeps SQLite from using its index, and so all others.
+        for list in [&mut sought.deliveries, &mut sought.stage_events] {
+            list.extend(list.is_empty().then(Vec::new));
+        }
+        Ok(sought)
+    }
+
+    fn found(conn: &mut Conn, search: &Search) -> Result<Self, StoreError> {
+        Ok(match search {
+            Search::Delivery(id) => Self { deliveries: vec![bytes(id.0)], ..Self::default() },
+            Search::StageEvent(id) => Self { stage_events: vec![bytes(id.0)], ..Self::default() },
+            Search::Person(id) => {
+                use identity_facts as t;
+                let told: Vec<Option<Vec<u8>>> = on!(conn, c => t::table
+                    .filter(t::person_id.eq(bytes(id.0))).filter(t::stage_event_id.is_not_null())
+                    .order(t::stage_event_id.desc()).limit(SOUGHT_MAX).select(t::stage_event_id).distinct().load(c))?;
+                Self { stage_events: told.into_iter().flatten().collect(), ..Self::default() }
+            }
+            Search::Email { hash, text } => {
+                use identity_facts as t;
+                let told: Vec<Option<Vec<u8>>> = on!(conn, c => t::table
+                    .filter(t::key_value.eq(hash)).filter(t::key_kind.eq("email")).filter(t::stage_event_id.is_not_null())
+                    .order(t::stage_event_id.desc()).limit(SOUGHT_MAX).select(t::stage_event_id).distinct().load(c))?;
+                Self { stage_events: told.into_iter().flatten().collect(), ..Self::of_sender(conn, text)? }
+            }
+            Search::SenderId(id) => Self::of_sender(conn, id)?,
+        })
+    }
+
+    fn of_sender(conn: &mut Conn, id: &str) -> Result<Self, StoreError> {
+        use deliveries as t;
+        let deliveries: Vec<Vec<u8>> = on!(conn, c => t::table.filter(t::message_id.eq(id))
+            .order(t::id.desc()).limit(SOUGHT_MAX).select(t::id).load(c))?;
+        Ok(Self { deliveries, event_id: Some(id.to_owned()), ..Self::default() })
+    }
+}
+
 /// The items that a filter names, as a query of either database.
 macro_rules! wanted {
-    ($filter:expr) => {{
+    ($filter:expr, $sought:expr) => {{
         use delivery_items as t;
-        let filter: &Filter = $filter;
+        let (filter, sought): (&Filter, &Option<Sought>) = ($filter, $sought);
         let mut query = t::table.inner_join(deliveries::table).into_boxed();
         if let Some(endpoint) = filter.endpoint {
             query = query.filter(deliveries::endpoint_id.eq(endpoint.0));
@@ -92,23 +151,10 @@ macro_rules! wanted {
         if let Some(before) = filter.before {
             query = query.filter(t::delivery_id.lt(id_floor(before).to_vec()));
         }
-        match &filter.search {
-            None => {}
-            Some(Search::Delivery(id)) => query = query.filter(t::delivery_id.eq(bytes(id.0))),
-            Some(Search::StageEvent(id)) => query = query.filter(t::stage_event_id.eq(bytes(id.0))),
-            Some(Search::Person(id)) => {
-                let told = identity_facts::table.filter(identity_facts::person_id.eq(bytes(id.0)));
-                query = query.filter(t::stage_event_id.eq_any(told.select(identity_facts::stage_event_id)));
-            }
-            Some(Search::Email { hash, text }) => {
-                let told = identity_facts::table
-                    .filter(identity_facts::key_value.eq(hash).and(identity_facts::key_kind.eq("email")));
-                let told = t::stage_event_id.eq_any(told.select(identity_facts::stage_event_id));
-                query = query.filter(told.or(t::event_id.eq(text)).or(deliveries::message_id.eq(text)));
-            }
-            Some(Search::SenderId(id)) => {
-                query = query.filter(t::event_id.eq(id).or(deliveries::message_id.eq(id)));
-            }
+        if let Some(Sought { deliveries, stage_events, event_id }) = sought {
+            let by_event = t::event_id.eq(event_id.as_deref());
+            let by_fact = t::stage_event_id.eq_any(stage_events);
+            query = query.filter(by_event.or(by_fact).or(t::delivery_id.eq_any(deliveries)));
         }
         query
     }};
@@ -117,15 +163,21 @@ macro_rules! wanted {
 /// Items that a filter names, newest delivery first, behind a cursor.
 pub fn list(conn: &mut Conn, filter: &Filter, after: Option<Cursor>, limit: i64) -> Result<Vec<InboxRow>, StoreError> {
     use delivery_items as t;
+    let sought = filter.search.as_ref().map(|search| Sought::of(conn, search)).transpose()?;
     let rows: Vec<(ItemRow, i64, String, i64)> = on!(conn, c => {
-        let mut query = wanted!(filter);
+        let mut query = wanted!(filter, &sought);
         if let Some(at) = after {
             let delivery = bytes(at.delivery.0);
             query = query.filter(t::delivery_id.le(delivery.clone()))
                 .filter(t::delivery_id.lt(delivery).or(t::item.gt(at.item)));
         }
-        query.order((t::delivery_id.desc(), t::item)).limit(limit)
-            .select((t::all_columns, deliveries::received_at, deliveries::source, deliveries::bytes)).load(c)
+        // The same order, in the words of the table by whose index it is found: SQLite does not see that they are the same.
+        query = if filter.is_by_endpoint() {
+            query.order((deliveries::id.desc(), t::item))
+        } else {
+            query.order((t::delivery_id.desc(), t::item))
+        };
+        query.limit(limit).select((t::all_columns, deliveries::received_at, deliveries::source, deliveries::bytes)).load(c)
     })?;
     rows.into_iter()
         .map(|(row, received_at, source, bytes)| {
@@ -142,12 +194,17 @@ pub fn matching(
     limit: i64,
 ) -> Result<Vec<DeliveryId>, StoreError> {
     use delivery_items as t;
+    let sought = filter.search.as_ref().map(|search| Sought::of(conn, search)).transpose()?;
     let rows: Vec<Vec<u8>> = on!(conn, c => {
-        let mut query = wanted!(filter);
+        let mut query = wanted!(filter, &sought);
         if let Some(at) = after {
             query = query.filter(t::delivery_id.gt(bytes(at.0)));
         }
-        query.order(t::delivery_id).limit(limit).select(t::delivery_id).distinct().load(c)
+        if filter.is_by_endpoint() {
+            query.order(deliveries::id).limit(limit).select(deliveries::id).distinct().load(c)
+        } else {
+            query.order(t::delivery_id).limit(limit).select(t::delivery_id).distinct().load(c)
+        }
     })?;
     rows.iter().map(|id| uuid(id).map(DeliveryId)).collect()
 }

@@ -11,6 +11,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::format::{self, HEADER_LEN, HeaderFault, Record, SegmentHeader};
+use super::quarantine::LINES;
+use super::reload::TAKEN;
 use super::segment::{Step, Walk, number_of, path_of};
 use super::{Position, checkpoint};
 use crate::domain::time::UtcMillis;
@@ -142,10 +144,16 @@ fn quarantine(dir: &Path) -> io::Result<Quarantined> {
     for entry in entries {
         found.bytes += entry?.metadata()?.len();
     }
-    let text = match fs::read(dir.join("quarantine.jsonl")) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(found),
-        text => String::from_utf8_lossy(&text?).into_owned(),
-    };
+    for name in [LINES, TAKEN] {
+        match fs::read(dir.join(name)) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+            text => cases(&String::from_utf8_lossy(&text?), &mut found),
+        }
+    }
+    Ok(found)
+}
+
+fn cases(text: &str, found: &mut Quarantined) {
     for line in text.lines() {
         let Ok(case) = serde_json::from_str::<Line>(line) else {
             *found.reasons.entry("a line that a full disk cut short".to_owned()).or_default() += 1;
@@ -154,7 +162,6 @@ fn quarantine(dir: &Path) -> io::Result<Quarantined> {
         found.since = [found.since, Some(UtcMillis(case.at))].into_iter().flatten().min();
         *found.reasons.entry(case.reason).or_default() += 1;
     }
-    Ok(found)
 }
 
 /// Who holds the lock, without trying for it: that would turn away a server that starts at this moment.

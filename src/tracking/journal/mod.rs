@@ -60,6 +60,7 @@ mod log;
 mod quarantine;
 mod reader;
 mod recover;
+mod reload;
 mod segment;
 mod storage;
 mod sync;
@@ -78,6 +79,7 @@ pub use format::{Frames, RECORD_LEN_MAX, Record};
 pub use inspect::{Inspection, Quarantined, inspect};
 pub(in crate::tracking) use reader::EndView;
 pub use reader::Reader;
+pub use reload::{Reloaded, quarantined, reload};
 
 use crate::domain::time::Clock;
 use log::Log;

@@ -17,7 +17,8 @@ use serde::Serialize;
 use super::storage::{private, private_dir};
 use crate::domain::time::Clock;
 
-const LINES: &str = "quarantine.jsonl";
+/// The file with a line for each case.
+pub(super) const LINES: &str = "quarantine.jsonl";
 
 /// The quarantine of one journal.
 pub(super) struct Quarantine {

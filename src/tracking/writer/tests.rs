@@ -33,6 +33,8 @@ struct Database {
     away: u32,
     refused: Vec<TouchId>,
     panics_over: Option<TouchId>,
+    /// Not taken so many times while others are.
+    doubtful: std::collections::BTreeMap<TouchId, u32>,
 }
 
 struct Sink(Arc<Mutex<Database>>);
@@ -49,6 +51,14 @@ impl RecordSink<TouchRecord<'static>> for Sink {
         }
         if batch.iter().any(|r| db.refused.contains(&r.id)) {
             return Err(SinkError::Rejected("value too long".into()));
+        }
+        if let Some(left) =
+            batch.iter().find_map(|r| db.doubtful.get(&r.id).copied().filter(|n| *n > 0).map(|n| (r.id, n)))
+        {
+            if batch.len() == 1 {
+                db.doubtful.insert(left.0, left.1 - 1);
+            }
+            return Err(SinkError::Suspect("a trigger raised".into()));
         }
         db.batches.push(batch.len());
         let stored = batch.iter().filter(|r| db.ids.insert(r.id)).count() as u64;
@@ -126,6 +136,17 @@ fn invariant_3_one_poison_record_is_put_aside_and_the_rest_goes_on() {
     assert_eq!(ids, BTreeSet::from([touch(3).id.to_string(), touch(20).id.to_string()]));
     assert_eq!(lines[0]["reason"], "value too long");
     assert!(lines.iter().all(|l| l["record"]["network_ids"] == serde_json::json!([])), "{lines:?}");
+}
+
+#[test]
+fn a_record_that_is_not_taken_is_tried_again_after_the_rest_and_then_put_aside() {
+    let doubtful = [(touch(3).id, 4), (touch(20).id, u32::MAX), (touch(21).id, u32::MAX)].into();
+    let (db, values, lines) = load(Database { doubtful, ..Database::default() }, 0..40);
+    assert_eq!((values.stored, values.quarantined, values.pending), (38, 2, 0), "one was taken at last");
+    assert!(db.ids.contains(&touch(3).id));
+    assert_eq!(lines[0]["reason"], "a trigger raised");
+    let tries = |n: u8| u32::MAX - db.doubtful[&touch(n).id];
+    assert_eq!((tries(20), tries(21)), (1 + SUSPECT_ROUNDS, 1 + SUSPECT_ROUNDS), "and no more");
 }
 
 #[test]

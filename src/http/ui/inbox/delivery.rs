@@ -46,6 +46,7 @@ struct DeliveryPage {
     facts: Vec<(&'static str, String)>,
     items: Vec<ItemRow>,
     headers: Vec<(String, String)>,
+    headers_left_out: u64,
     body: Option<String>,
     /// Where it came in, whose words can be given another meaning.
     endpoint: Option<String>,
@@ -94,6 +95,7 @@ pub(in crate::http::ui) async fn show(
         facts,
         items: opened.items.into_iter().map(|item| item_row(item, &events)).collect(),
         headers: opened.head.headers,
+        headers_left_out: opened.head.headers_left_out,
         body: text.map(|t| if is_cut { t.chars().take(BODY_SHOWN_MAX).collect() } else { t }),
         is_cut,
         is_binary,

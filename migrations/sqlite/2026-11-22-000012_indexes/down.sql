@@ -1,0 +1,2 @@
+DROP INDEX lookups_endpoint;
+DROP INDEX delivery_items_code;
