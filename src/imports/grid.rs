@@ -207,7 +207,8 @@ mod tests {
     #[test]
     fn rows_keep_their_lines_and_their_lengths() {
         let export = Export::open(b"sep=;\nTitle\n\nA;B\n1;\"x\ny\"\n2;z;\n").expect("text");
-        let (grids, errors) = export.whole(export.delimiters()[0]).expect("grid");
+        let delimiter = export.delimiters()[0];
+        let (grids, errors) = export.whole(delimiter).expect("grid");
         let told: Vec<(u64, usize)> = grids[0].rows.iter().map(|r| (r.line, r.cells.len())).collect();
         assert_eq!((told, errors), (vec![(2, 1), (4, 2), (5, 2), (7, 3)], vec![]));
     }
