@@ -13,6 +13,7 @@ use super::money::{Currency, Money};
 use super::person::{JoinKey, joinable_email};
 use super::stage::{StageEventDraft, Subject};
 use super::time::{UtcMillis, Zone};
+use super::touch::NetworkForm;
 
 /// Longest event id, in bytes.
 pub const EVENT_ID_LEN_MAX: usize = 200;
@@ -108,6 +109,28 @@ impl NetworkLead {
         let ids = [&self.lead_id, &self.ad_id, &self.adset_id, &self.campaign_id, &self.form_id];
         let ids = ids.map(|id| id.as_deref().unwrap_or_default());
         format!("{} {}", self.network, ids.join(" "))
+    }
+
+    /// Whether it says more than which lead it was: where in the network the form stood.
+    pub fn names_place(&self) -> bool {
+        [&self.ad_id, &self.adset_id, &self.campaign_id, &self.form_id].iter().any(|id| given(id.as_deref()).is_some())
+    }
+
+    /// The same as a place in the network, without the lead.
+    pub fn place(&self) -> NetworkForm {
+        let id = |id: &Option<String>| given(id.as_deref()).map(str::to_owned);
+        NetworkForm {
+            network: self.network.clone(),
+            ad_id: id(&self.ad_id),
+            adset_id: id(&self.adset_id),
+            campaign_id: id(&self.campaign_id),
+            form_id: id(&self.form_id),
+        }
+    }
+
+    /// By which the person is known who gave it.
+    fn key(&self) -> Result<Option<JoinKey>, Fault> {
+        given(self.lead_id.as_deref()).map_or(Ok(None), |id| JoinKey::lead(&self.network, id))
     }
 
     fn check(&self) -> Result<Self, Fault> {
@@ -209,12 +232,14 @@ impl EventInput {
             Some(network_lead),
         ) = (event_id, stage, occurred_at, keys, subject, value, parent, self_reported, network_lead)
         {
+            let lead = keep(&mut faults, network_lead.as_ref().map_or(Ok(None), NetworkLead::key)).flatten();
+            keys.extend(lead.filter(|key| !keys.contains(key)));
             if keys.is_empty() && subject.is_none() && parent.is_none() {
                 faults.push(Fault::new(
                     "person",
                     "person-missing",
                     "nothing says who this was (empty values and placeholders such as null or noreply@… do not count); \
-                     send click_id, email, person or subject",
+                     send click_id, email, person, subject or a network_lead with its lead_id",
                 ));
             } else if faults.is_empty() {
                 keys.extend(subject.clone().map(JoinKey::Subject));

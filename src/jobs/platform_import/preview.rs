@@ -278,7 +278,7 @@ fn campaigns(spend: &AccountSpend<'_>, known: &Known, ours: &Ours, of_account: O
             twin.amount_minor = twin.amount_minor.saturating_add(amount_minor);
             continue;
         }
-        let id = account.and_then(|a| known.campaign(a, key));
+        let id = known.campaign(&spend.platform, account, key);
         let said = id.map(|id| known.mappings.said(Subject::Campaign(id))).unwrap_or_default();
         let channel = said.channel.and_then(|id| ours.channels.iter().find(|c| c.id == id)).map(|c| c.code.clone());
         let campaign = said.campaign.and_then(|id| ours.campaigns.iter().find(|c| c.id == id)).map(|c| c.code.clone());
