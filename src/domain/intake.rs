@@ -232,8 +232,6 @@ impl EventInput {
             Some(network_lead),
         ) = (event_id, stage, occurred_at, keys, subject, value, parent, self_reported, network_lead)
         {
-            let lead = keep(&mut faults, network_lead.as_ref().map_or(Ok(None), NetworkLead::key)).flatten();
-            keys.extend(lead.filter(|key| !keys.contains(key)));
             if keys.is_empty() && subject.is_none() && parent.is_none() {
                 faults.push(Fault::new(
                     "person",
@@ -330,6 +328,11 @@ impl EventInput {
         }
         if let Some(visitor) = given(self.visitor_id.as_deref()) {
             keys.push(JoinKey::Visitor(visitor.parse().map_err(|f: Fault| f.named("visitor_id"))?));
+        }
+        // One that is malformed has its fault from its own check.
+        if let Some(Ok(lead)) = self.network_lead.as_ref().map(NetworkLead::check) {
+            let key = lead.key()?;
+            keys.extend(key.filter(|key| !keys.contains(key)));
         }
         Ok(keys)
     }
@@ -455,6 +458,26 @@ mod tests {
                 "subject=deal:7"
             ]
         );
+    }
+
+    #[test]
+    fn a_lead_given_inside_a_network_is_somebody_and_names_where_it_was_given() {
+        let base = r#""event_id":"e","occurred_at":"2025-01-01T00:00:00Z""#;
+        let tell = |stage: &str, rest: &str| check(&format!(r#"{{{base},"stage":"{stage}",{rest}}}"#));
+        let lead = |ids: &str| format!(r#""network_lead":{{"network":" Instagram ",{ids}}}"#);
+        let draft = tell("lead", &lead(r#""lead_id":"17","ad_id":"44","campaign_id":" 22 ""#)).expect("draft");
+        assert_eq!(draft.keys.iter().map(ToString::to_string).collect::<Vec<_>>(), ["lead=meta:17"]);
+        let form = draft.form().expect("a touch").place();
+        assert_eq!(form.to_string(), "form of instagram, ad 44, campaign 22");
+        let twice = format!(r#"{},"person":"facebook:17""#, lead(r#""lead_id":"17","form_id":"1""#));
+        assert_eq!(tell("lead", &twice).expect("draft").keys.len(), 1, "told twice, known once");
+        let named = tell("lead", &lead(r#""lead_id":"17""#)).expect("a lead id alone");
+        assert!(named.form().is_none(), "it says who, and nothing of a form");
+        let customer = tell("customer", &lead(r#""lead_id":"17","ad_id":"44""#)).expect("draft");
+        assert!(customer.form().is_none(), "nobody fills in a form to become a customer");
+        assert_eq!(tell("lead", &lead(r#""ad_id":"44""#)).expect_err("nobody"), ["person-missing"]);
+        let long = lead(&format!(r#""lead_id":"{}""#, "7".repeat(199)));
+        assert_eq!(tell("lead", &long).expect_err("too long"), ["network-lead-malformed"]);
     }
 
     #[test]

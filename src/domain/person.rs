@@ -84,8 +84,8 @@ impl JoinKey {
 
     /// The key of a network's own id of a lead; `None` for an empty or placeholder id.
     ///
-    /// Facebook and Instagram count as one, as Meta does, and of a URN the last part is the id, so that it does not matter
-    /// how a sender writes it.
+    /// Facebook and Instagram are one, as Meta's ids are, and behind the last colon of a URN or of a prefix (`l:` in Meta's
+    /// own files) stands the id, so that it does not matter how a sender writes it.
     pub fn lead(network: &str, id: &str) -> Result<Option<Self>, Fault> {
         let id = id.rsplit(':').next().unwrap_or(id);
         if is_placeholder(id) {

@@ -66,12 +66,8 @@ impl fmt::Display for NetworkForm {
     /// `form of instagram, ad 44, ad set 33, campaign 22, form 16`, as far as it is known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "form of {}", self.network)?;
-        let ids = [
-            ("ad", &self.ad_id),
-            ("ad set", &self.adset_id),
-            ("campaign", &self.campaign_id),
-            ("form", &self.form_id),
-        ];
+        let ids =
+            [("ad", &self.ad_id), ("ad set", &self.adset_id), ("campaign", &self.campaign_id), ("form", &self.form_id)];
         let mut told = ids.into_iter().filter_map(|(name, id)| Some((name, id.as_deref()?)));
         told.try_for_each(|(name, id)| write!(f, ", {name} {id}"))
     }

@@ -291,7 +291,12 @@ fn from_touches(conn: &mut Conn, sums: &mut Sums<'_>) -> Result<(), StoreError> 
                 day,
                 kind: counted.kind,
                 class: counted.class,
-                origin: Origin { link: counted.link, channel: counted.channel, campaign: counted.campaign, platform: None },
+                origin: Origin {
+                    link: counted.link,
+                    channel: counted.channel,
+                    campaign: counted.campaign,
+                    platform: None,
+                },
                 labelled_at: *from,
                 country: counted.country,
                 device: counted.device,

@@ -129,7 +129,8 @@ impl AccountSpend<'_> {
         // Each campaign is looked up once, however many days it has.
         let mut ids: BTreeMap<&CampaignKey, Option<PlatformCampaignId>> = BTreeMap::new();
         for entry in &self.entries {
-            ids.entry(&entry.campaign).or_insert_with(|| known.campaign(&self.platform, Some(account), &entry.campaign));
+            ids.entry(&entry.campaign)
+                .or_insert_with(|| known.campaign(&self.platform, Some(account), &entry.campaign));
         }
         let id = |key: &CampaignKey| ids.get(key).copied().flatten();
         let file: Vec<_> = self.entries.iter().map(|e| (id(&e.campaign), e.days)).collect();

@@ -102,7 +102,8 @@ fn campaign_of(conn: &mut Conn, form: &NetworkForm, now: UtcMillis) -> Result<Pl
 fn link(conn: &mut Conn, touches: &[Vec<u8>], to: PlatformCampaignId, at: UtcMillis) -> Result<(), StoreError> {
     use form_touch_campaigns as t;
     for chunk in touches.chunks(ROWS_PER_STATEMENT) {
-        let row = |id: &Vec<u8>| (t::touch_id.eq(id.clone()), t::recorded_at.eq(at.0), t::platform_campaign_id.eq(to.0));
+        let row =
+            |id: &Vec<u8>| (t::touch_id.eq(id.clone()), t::recorded_at.eq(at.0), t::platform_campaign_id.eq(to.0));
         let rows: Vec<_> = chunk.iter().map(row).collect();
         on!(conn, c => diesel::insert_into(t::table).values(&rows).execute(c))?;
     }
