@@ -18,9 +18,12 @@ pub const LEADS_WITHOUT_AD: &str = "leads without an ad";
 /// Its campaign of leads that name an ad alone, until a file says which campaign the ad is of.
 pub const LEADS_OF_ADS: &str = "leads of ads that no file has named";
 
-/// The platform whose files tell the campaigns of a network: `meta` of `facebook` and `instagram`, else the network itself.
+/// The platform whose files tell the campaigns of a network: `meta` of all that Meta shows ads in, else the network itself.
 pub fn platform_of(network: &str) -> &str {
-    if matches!(network, "facebook" | "instagram") { "meta" } else { network }
+    match network {
+        "facebook" | "instagram" | "messenger" | "threads" | "whatsapp" => "meta",
+        other => other,
+    }
 }
 
 /// What an account or a campaign of a platform is in our words. Revised.

@@ -245,6 +245,8 @@ on_both! {
     fn an_ad_alone_waits_for_the_file_that_names_its_campaign(app) {
         ours(&app);
         app.clock.set(headwater::domain::time::UtcMillis::parse("2026-10-05T10:00:00Z").expect("time"));
+        let known = "Day,Campaign name,Campaign ID,Link clicks,Amount spent (USD)\n2026-10-04,Brand,120210000000000099,1,10.00\n";
+        send(&app, "channel=facebook-paid", "known.csv", known.as_bytes()).expect(201);
         let lead = |id: &str, ad: &str| json!({ "event_id": id, "stage": "lead", "occurred_at": "2026-10-05T09:00:00Z",
             "network_lead": { "network": "Facebook", "lead_id": id, "ad_id": ad } });
         assert_eq!(tell(&app, &lead("l1", "23850000000000111"))["status"], "stored", "a lead id is enough to be somebody");
@@ -253,11 +255,11 @@ on_both! {
         assert_eq!(campaign(&account(&app, "lead forms"), |c| c["leads"] == 1)["name"], "leads of ads that no file has named");
         let file = "Day,Campaign name,Campaign ID,Ad ID,Link clicks,Amount spent (USD)\n2026-10-05,Brand,120210000000000099,23850000000000111,1,30.00\n2026-10-05,Brand,120210000000000099,23850000000000222,1,10.00\n";
         app.clock.advance_ms(60_000);
-        send(&app, "channel=facebook-paid", "ads.csv", file.as_bytes()).expect(201);
+        send(&app, "", "ads.csv", file.as_bytes()).expect(201);
         tell(&app, &lead("l2", "23850000000000222"));
         let now = app.report(OCTOBER);
         let paid = row(&now, "facebook-paid");
-        assert_eq!((&paid["leads_micro"], &paid["cost_minor"], &paid["cpl_minor"]), (&json!(2_000_000), &json!(4_000), &json!("2000.0000")), "{now}");
+        assert_eq!((&paid["leads_micro"], &paid["cost_minor"], &paid["cpl_minor"]), (&json!(2_000_000), &json!(5_000), &json!("2500.0000")), "{now}");
         assert_eq!(touches(&now, "facebook-paid"), 2);
         assert_eq!(campaign(&account(&app, "lead forms"), |c| c["leads"] != 0), Value::Null, "none is left there");
         assert_eq!(app.report(&format!("{OCTOBER}&as_of={}", before["as_of"])), before, "the report of then");
@@ -296,6 +298,8 @@ on_both! {
         let crm = json!({ "event_id": "w2", "stage": "lead", "occurred_at": "2026-10-05T09:14:41Z", "person": "facebook:1459076748710714",
             "network_lead": { "network": "facebook", "lead_id": "1459076748710714", "form_id": "1616801872291122" } });
         tell(&app, &crm);
+        let members: Vec<usize> = people(&app).iter().map(|p| p["members"].as_array().expect("members").len()).collect();
+        assert_eq!(members.iter().sum::<usize>(), 3, "Ana, Ana as her CRM's contact, and Bea: {members:?}");
         assert_eq!(people(&app).len(), 2);
         let forms = app.report(OCTOBER)["totals"]["other_touches"].clone();
         assert_eq!(forms, 3, "a lead that its network and a CRM tell is one touch, and nobody fills in a form to become a customer");
