@@ -45,6 +45,7 @@ pub(super) fn run(context: &Context, command: Platform) -> Result<(), CliError> 
                         account.name.clone(),
                         channel,
                         String::new(),
+                        String::new(),
                     ]);
                     for campaign in &account.campaigns {
                         let name =
@@ -60,10 +61,11 @@ pub(super) fn run(context: &Context, command: Platform) -> Result<(), CliError> 
                             name,
                             channel,
                             text(&campaign.campaign),
+                            campaign.leads.to_string(),
                         ]);
                     }
                 }
-                table(&["Id", "Platform", "Name", "Channel", "Campaign"], rows)
+                table(&["Id", "Platform", "Name", "Channel", "Campaign", "Leads"], rows)
             });
         }
         Platform::Map { id, channel, campaign, correction } => {

@@ -13,6 +13,7 @@ use super::money::{Currency, Money};
 use super::person::{JoinKey, joinable_email};
 use super::stage::{StageEventDraft, Subject};
 use super::time::{UtcMillis, Zone};
+use super::touch::NetworkForm;
 
 /// Longest event id, in bytes.
 pub const EVENT_ID_LEN_MAX: usize = 200;
@@ -108,6 +109,28 @@ impl NetworkLead {
         let ids = [&self.lead_id, &self.ad_id, &self.adset_id, &self.campaign_id, &self.form_id];
         let ids = ids.map(|id| id.as_deref().unwrap_or_default());
         format!("{} {}", self.network, ids.join(" "))
+    }
+
+    /// Whether it says more than which lead it was: where in the network the form stood.
+    pub fn names_place(&self) -> bool {
+        [&self.ad_id, &self.adset_id, &self.campaign_id, &self.form_id].iter().any(|id| given(id.as_deref()).is_some())
+    }
+
+    /// The same as a place in the network, without the lead.
+    pub fn place(&self) -> NetworkForm {
+        let id = |id: &Option<String>| given(id.as_deref()).map(str::to_owned);
+        NetworkForm {
+            network: self.network.clone(),
+            ad_id: id(&self.ad_id),
+            adset_id: id(&self.adset_id),
+            campaign_id: id(&self.campaign_id),
+            form_id: id(&self.form_id),
+        }
+    }
+
+    /// By which the person is known who gave it.
+    fn key(&self) -> Result<Option<JoinKey>, Fault> {
+        given(self.lead_id.as_deref()).map_or(Ok(None), |id| JoinKey::lead(&self.network, id))
     }
 
     fn check(&self) -> Result<Self, Fault> {
@@ -214,7 +237,7 @@ impl EventInput {
                     "person",
                     "person-missing",
                     "nothing says who this was (empty values and placeholders such as null or noreply@… do not count); \
-                     send click_id, email, person or subject",
+                     send click_id, email, person, subject or a network_lead with its lead_id",
                 ));
             } else if faults.is_empty() {
                 keys.extend(subject.clone().map(JoinKey::Subject));
@@ -305,6 +328,11 @@ impl EventInput {
         }
         if let Some(visitor) = given(self.visitor_id.as_deref()) {
             keys.push(JoinKey::Visitor(visitor.parse().map_err(|f: Fault| f.named("visitor_id"))?));
+        }
+        // One that is malformed has its fault from its own check.
+        if let Some(Ok(lead)) = self.network_lead.as_ref().map(NetworkLead::check) {
+            let key = lead.key()?;
+            keys.extend(key.filter(|key| !keys.contains(key)));
         }
         Ok(keys)
     }
@@ -430,6 +458,26 @@ mod tests {
                 "subject=deal:7"
             ]
         );
+    }
+
+    #[test]
+    fn a_lead_given_inside_a_network_is_somebody_and_names_where_it_was_given() {
+        let base = r#""event_id":"e","occurred_at":"2025-01-01T00:00:00Z""#;
+        let tell = |stage: &str, rest: &str| check(&format!(r#"{{{base},"stage":"{stage}",{rest}}}"#));
+        let lead = |ids: &str| format!(r#""network_lead":{{"network":" Instagram ",{ids}}}"#);
+        let draft = tell("lead", &lead(r#""lead_id":"17","ad_id":"44","campaign_id":" 22 ""#)).expect("draft");
+        assert_eq!(draft.keys.iter().map(ToString::to_string).collect::<Vec<_>>(), ["lead=meta:17"]);
+        let form = draft.form().expect("a touch").place();
+        assert_eq!(form.to_string(), "form of instagram, ad 44, campaign 22");
+        let twice = format!(r#"{},"person":"facebook:17""#, lead(r#""lead_id":"17","form_id":"1""#));
+        assert_eq!(tell("lead", &twice).expect("draft").keys.len(), 1, "told twice, known once");
+        let named = tell("lead", &lead(r#""lead_id":"17""#)).expect("a lead id alone");
+        assert!(named.form().is_none(), "it says who, and nothing of a form");
+        let customer = tell("customer", &lead(r#""lead_id":"17","ad_id":"44""#)).expect("draft");
+        assert!(customer.form().is_none(), "nobody fills in a form to become a customer");
+        assert_eq!(tell("lead", &lead(r#""ad_id":"44""#)).expect_err("nobody"), ["person-missing"]);
+        let long = lead(&format!(r#""lead_id":"{}""#, "7".repeat(199)));
+        assert_eq!(tell("lead", &long).expect_err("too long"), ["network-lead-malformed"]);
     }
 
     #[test]

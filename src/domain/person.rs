@@ -1,7 +1,7 @@
 //! Who is who: the identity graph, computed from join, merge and unmerge facts.
 //!
-//! Only a shared email hash, a shared contact id of one source, or an explicit
-//! merge makes two persons one. A click id or visitor id is a *weak* key: it
+//! Only a shared email hash, a shared contact id of one source, a shared lead id
+//! of a network, or an explicit merge makes two persons one. A click id or visitor id is a *weak* key: it
 //! gives touches to the person who brought it first, and never fuses two people
 //! whom other keys already tell apart (design section 6, *Who is who*).
 
@@ -18,11 +18,15 @@ use numbered::Numbered;
 
 use super::fault::{Fault, shown};
 use super::ids::{PersonId, StageEventId, TouchId, VisitorId};
+use super::platform::platform_of;
 use super::stage::Subject;
 use super::time::UtcMillis;
 
 /// A key shared by more persons than this joins nothing: it is an office address or a placeholder.
 pub const PERSONS_PER_KEY_MAX: usize = 5;
+
+/// Namespaces of contact ids that are those of networks' lead ids.
+pub const LEAD_NAMESPACES: &[&str] = &["facebook", "instagram", "meta", "linkedin"];
 
 /// Something by which a person is known.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +35,10 @@ pub enum JoinKey {
     Email(String),
     /// A contact id of one source: `hubspot:51`.
     Contact(String),
-    /// A click id that came back.
+    /// A network's own id of a lead that was given inside it, by platform: `meta:1459076748710713`. It names one answer to
+    /// one form, not a contact, so a person has as many as they gave leads.
+    Lead(String),
+    /// A click id that came back; or the id of a touch that the person's own event made.
     Click(TouchId),
     /// A browser.
     Visitor(VisitorId),
@@ -42,10 +49,15 @@ pub enum JoinKey {
 }
 
 impl JoinKey {
-    /// A contact key from its namespace and id; `None` for an empty or placeholder id.
+    /// A contact key from its namespace and id; `None` for an empty or placeholder id. In the namespace of a network
+    /// ([`LEAD_NAMESPACES`]) it is the network's id of a lead.
     pub fn contact(namespace: &str, id: &str) -> Result<Option<Self>, Fault> {
         if is_placeholder(id) {
             return Ok(None);
+        }
+        let network = namespace.trim().to_lowercase();
+        if LEAD_NAMESPACES.contains(&network.as_str()) && !id.contains('@') {
+            return Self::lead(&network, id).map_err(|f| f.named("person"));
         }
         if id.contains('@') {
             // Contact ids are stored as they are; an address must be hashed.
@@ -70,11 +82,31 @@ impl JoinKey {
         )
     }
 
+    /// The key of a network's own id of a lead; `None` for an empty or placeholder id.
+    ///
+    /// Facebook and Instagram are one, as Meta's ids are, and behind the last colon of a URN or of a prefix (`l:` in Meta's
+    /// own files) stands the id, so that it does not matter how a sender writes it.
+    pub fn lead(network: &str, id: &str) -> Result<Option<Self>, Fault> {
+        let id = id.rsplit(':').next().unwrap_or(id);
+        if is_placeholder(id) {
+            return Ok(None);
+        }
+        let key = Subject::parse(&format!("{}:{id}", platform_of(&network.trim().to_lowercase())));
+        key.map(|key| Some(Self::Lead(key.as_str().to_owned()))).map_err(|_long| {
+            let why = format!(
+                "{} is no id of a lead; send it as the network has it, at most 200 bytes without control characters",
+                shown(id)
+            );
+            Fault::new("network_lead", "network-lead-malformed", why)
+        })
+    }
+
     /// The stored name of the kind of key.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Email(_) => "email",
             Self::Contact(_) => "contact",
+            Self::Lead(_) => "lead",
             Self::Click(_) => "click",
             Self::Visitor(_) => "visitor",
             Self::Subject(_) => "subject",
@@ -85,7 +117,7 @@ impl JoinKey {
     /// The stored value.
     pub fn value(&self) -> String {
         match self {
-            Self::Email(v) | Self::Contact(v) => v.clone(),
+            Self::Email(v) | Self::Contact(v) | Self::Lead(v) => v.clone(),
             Self::Click(id) => id.to_string(),
             Self::Visitor(id) => id.to_string(),
             Self::Subject(s) => s.as_str().to_owned(),
@@ -98,6 +130,7 @@ impl JoinKey {
         match kind {
             "email" => Some(Self::Email(value)),
             "contact" => Some(Self::Contact(value)),
+            "lead" => Some(Self::Lead(value)),
             "click" => value.parse().ok().map(Self::Click),
             "visitor" => value.parse().ok().map(Self::Visitor),
             "subject" => Some(Self::Subject(Subject::stored(value))),
@@ -108,7 +141,7 @@ impl JoinKey {
 
     /// Whether sharing the key makes two persons one.
     pub fn is_strong(&self) -> bool {
-        matches!(self, Self::Email(_) | Self::Contact(_))
+        matches!(self, Self::Email(_) | Self::Contact(_) | Self::Lead(_))
     }
 
     /// Whether the key gives touches and fuses nobody who is known otherwise.

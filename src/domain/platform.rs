@@ -11,6 +11,21 @@ use super::money::Currency;
 use super::stage::Source;
 use super::time::Zone;
 
+/// The account of each platform in which leads of its forms stand whose campaign no file of the platform has named.
+pub const LEADS_ACCOUNT: &str = "lead forms";
+/// Its campaign of leads that name neither campaign nor ad, such as those of a form that was shared without an ad.
+pub const LEADS_WITHOUT_AD: &str = "leads without an ad";
+/// Its campaign of leads that name an ad alone, until a file says which campaign the ad is of.
+pub const LEADS_OF_ADS: &str = "leads of ads that no file has named";
+
+/// The platform whose files tell the campaigns of a network: `meta` of all that Meta shows ads in, else the network itself.
+pub fn platform_of(network: &str) -> &str {
+    match network {
+        "facebook" | "instagram" | "messenger" | "threads" | "whatsapp" => "meta",
+        other => other,
+    }
+}
+
 /// What an account or a campaign of a platform is in our words. Revised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
@@ -48,6 +63,13 @@ pub struct PlatformAccount {
     pub currency: Option<Currency>,
     /// The zone whose calendar days its files count by.
     pub zone: Zone,
+}
+
+impl PlatformAccount {
+    /// Whether it is that of leads whose campaign no file has named; no file means it without saying so.
+    pub fn is_of_leads(&self) -> bool {
+        self.name == LEADS_ACCOUNT
+    }
 }
 
 /// A campaign as its platform knows it.

@@ -107,6 +107,13 @@ impl StageEventDraft {
         self.repeats_by_id && same_kind && self.value == value
     }
 
+    /// The form of a network in which this lead was given: its event makes a touch. A later stage of the person may name
+    /// the lead again; nobody fills in a form to become a customer.
+    pub fn form(&self) -> Option<&NetworkLead> {
+        let is_lead = matches!(self.stage, Stage::Lead | Stage::Mql | Stage::Sql);
+        self.network_lead.as_ref().filter(|lead| is_lead && lead.names_place())
+    }
+
     /// Everything that two tellings of one event must agree on, in a fixed order, for the conflict check.
     pub fn content(&self) -> String {
         let mut keys: Vec<String> = self.keys.iter().map(ToString::to_string).collect();

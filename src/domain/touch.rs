@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,37 @@ named_enum!(
         Repeat = "repeat",
     }
 );
+
+/// Where in a network a `form` touch was made, by the network's own ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkForm {
+    /// `facebook`, `instagram`, `linkedin`.
+    pub network: String,
+    /// The ad, or LinkedIn's creative.
+    pub ad_id: Option<String>,
+    /// The ad set or ad group.
+    pub adset_id: Option<String>,
+    /// The campaign.
+    pub campaign_id: Option<String>,
+    /// The form.
+    pub form_id: Option<String>,
+}
+
+impl NetworkForm {
+    /// What a class rests on: a form is filled in by somebody who is signed in to the network.
+    pub const RULE: &'static str = "network-form";
+}
+
+impl fmt::Display for NetworkForm {
+    /// `form of instagram, ad 44, ad set 33, campaign 22, form 16`, as far as it is known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "form of {}", self.network)?;
+        let ids =
+            [("ad", &self.ad_id), ("ad set", &self.adset_id), ("campaign", &self.campaign_id), ("form", &self.form_id)];
+        let mut told = ids.into_iter().filter_map(|(name, id)| Some((name, id.as_deref()?)));
+        told.try_for_each(|(name, id)| write!(f, ", {name} {id}"))
+    }
+}
 
 /// A network's own click id that arrived with a touch, such as `fbclid`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

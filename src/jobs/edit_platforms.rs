@@ -11,6 +11,7 @@ use crate::domain::platform::Mapping;
 use crate::domain::time::Zone;
 use crate::store::labels::{self, Author};
 use crate::store::platforms::{self, Mappings, Subject};
+use crate::store::touches::forms;
 use crate::store::{Conn, StoreError};
 
 /// An account with its campaigns.
@@ -47,8 +48,10 @@ pub struct CampaignView {
     pub channel: Option<String>,
     /// Code of the campaign.
     pub campaign: Option<String>,
-    /// Whether its spend has a channel, its own or the account's.
+    /// Whether its spend and its leads have a channel, its own or the account's.
     pub is_mapped: bool,
+    /// Leads that were given in its forms.
+    pub leads: i64,
 }
 
 /// Every account with its campaigns and what they are now.
@@ -59,6 +62,7 @@ pub fn list(conn: &mut Conn) -> Result<Vec<AccountView>, StoreError> {
         labels::list_campaigns(conn)?.into_iter().map(|c| (c.id, c.code)).collect();
     let mappings = Mappings::latest(conn)?;
     let known = platforms::campaigns(conn)?;
+    let leads = forms::leads_by_campaign(conn)?;
     let account = |a: crate::domain::platform::PlatformAccount| {
         let said = mappings.said(Subject::Account(a.id));
         let own = known.iter().filter(|c| c.account == a.id).map(|c| {
@@ -70,6 +74,7 @@ pub fn list(conn: &mut Conn) -> Result<Vec<AccountView>, StoreError> {
                 channel: own.channel.and_then(|id| channels.get(&id).cloned()),
                 campaign: own.campaign.and_then(|id| campaigns.get(&id).cloned()),
                 is_mapped: own.or(said).channel.is_some(),
+                leads: leads.get(&c.id).copied().unwrap_or(0),
             }
         });
         AccountView {

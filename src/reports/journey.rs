@@ -24,6 +24,8 @@ pub enum Step {
         channel: Option<String>,
         /// The link's slug, if it has one.
         link: Option<String>,
+        /// The network's form and ad, of a lead given inside it.
+        form: Option<String>,
         /// Whether another person brought the same click id first.
         shared: bool,
     },
@@ -89,8 +91,7 @@ fn journey(facts: &Facts, journeys: &Journeys<'_>, owner: &Owner<'_>) -> Option<
     touches.sort_by(|a, b| a.in_order(b));
     touches.dedup_by_key(|t| t.id);
     for touch in touches.iter().filter_map(|t| journeys.touch(t.id)) {
-        let origin = Origin { link: touch.link, channel: touch.channel, campaign: touch.campaign };
-        let channel = facts.labels.channel_of(origin, touch.occurred_at);
+        let channel = facts.labels.channel_of(Origin::of(touch), touch.occurred_at);
         steps.push((
             touch.occurred_at,
             Step::Touch {
@@ -98,6 +99,7 @@ fn journey(facts: &Facts, journeys: &Journeys<'_>, owner: &Owner<'_>) -> Option<
                 kind: touch.kind,
                 channel: channel.and_then(|id| facts.labels.channel_code(id)).map(str::to_owned),
                 link: touch.link.and_then(|id| facts.labels.link_slug(id)).map(str::to_owned),
+                form: touch.form.as_ref().map(ToString::to_string),
                 shared: facts.people.click_owner(touch.id).is_some_and(|owner| owner != person),
             },
         ));

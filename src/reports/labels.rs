@@ -7,9 +7,11 @@ use super::dimension::{Dimension, Part};
 use crate::domain::channel::{CampaignLabels, ChannelLabels, History, PostLabels};
 use crate::domain::client::Country;
 use crate::domain::cost::CostDraft;
-use crate::domain::ids::{CampaignId, ChannelId, LinkId, PostId};
+use crate::domain::ids::{CampaignId, ChannelId, LinkId, PlatformCampaignId, PostId};
 use crate::domain::link::LinkLabels;
+use crate::domain::platform::Mapping;
 use crate::domain::time::UtcMillis;
+use crate::store::platforms::Mappings;
 use crate::store::rollups::View;
 use crate::store::touches::{self, DeviceId, Touch};
 use crate::store::{Conn, Moments, StoreError, labels, links};
@@ -20,15 +22,18 @@ pub(super) struct Origin {
     pub(super) link: Option<LinkId>,
     pub(super) channel: Option<ChannelId>,
     pub(super) campaign: Option<CampaignId>,
+    /// The platform's campaign of a lead given inside its network.
+    pub(super) platform: Option<PlatformCampaignId>,
 }
 
 impl Origin {
     pub(super) fn of(touch: &Touch) -> Self {
-        Self { link: touch.link, channel: touch.channel, campaign: touch.campaign }
+        let (link, channel) = (touch.link, touch.channel);
+        Self { link, channel, campaign: touch.campaign, platform: touch.platform }
     }
 
     pub(super) fn of_cost(cost: &CostDraft) -> Self {
-        Self { link: cost.link, channel: cost.channel, campaign: cost.campaign }
+        Self { link: cost.link, channel: cost.channel, campaign: cost.campaign, platform: None }
     }
 }
 
@@ -61,6 +66,7 @@ pub struct Labels {
     campaigns: HashMap<CampaignId, Named<CampaignLabels>>,
     posts: HashMap<PostId, Named<PostLabels>>,
     links: HashMap<LinkId, Named<LinkLabels>>,
+    platforms: Mappings,
     devices: HashMap<DeviceId, Arc<str>>,
     /// Instants at which some label changes, in order.
     changes: Vec<UtcMillis>,
@@ -92,6 +98,7 @@ impl Labels {
             campaigns: campaigns.collect(),
             posts: posts.collect(),
             links: links.collect(),
+            platforms: Mappings::load(conn, moments)?,
             devices: touches::devices(conn)?,
             changes: Vec::new(),
         };
@@ -99,11 +106,13 @@ impl Labels {
         Ok(labels)
     }
 
-    /// Notes when channels, posts and links are relabelled; of a campaign nothing but its code tells touches apart.
+    /// Notes when channels, posts and links are relabelled and platforms' campaigns are mapped otherwise; of a campaign of
+    /// ours nothing but its code tells touches apart.
     fn note_changes(&mut self) {
         let mut changes: Vec<UtcMillis> = self.channels.values().flat_map(|c| relabelled_at(&c.history)).collect();
         changes.extend(self.posts.values().flat_map(|(_, history)| relabelled_at(history)));
         changes.extend(self.links.values().flat_map(|(_, history)| relabelled_at(history)));
+        changes.extend(self.platforms.all().flat_map(relabelled_at));
         changes.sort_unstable();
         changes.dedup();
         self.changes = changes;
@@ -114,14 +123,20 @@ impl Labels {
         self.changes.partition_point(|change| *change <= at)
     }
 
-    /// The channel of a touch: its own word first, else its link's at that time.
+    /// The channel of a touch: its own word first, else its link's at that time, or that of its platform's campaign.
     pub(super) fn channel_of(&self, origin: Origin, at: UtcMillis) -> Option<ChannelId> {
-        origin.channel.or_else(|| self.link_at(origin.link?, at).map(|l| l.channel))
+        let of_link = || self.link_at(origin.link?, at).map(|l| l.channel);
+        origin.channel.or_else(of_link).or_else(|| self.mapping_of(origin, at)?.channel)
     }
 
     /// The campaign of a touch, likewise.
     pub(super) fn campaign_of(&self, origin: Origin, at: UtcMillis) -> Option<CampaignId> {
-        origin.campaign.or_else(|| self.link_at(origin.link?, at)?.campaign)
+        let of_link = || self.link_at(origin.link?, at)?.campaign;
+        origin.campaign.or_else(of_link).or_else(|| self.mapping_of(origin, at)?.campaign)
+    }
+
+    fn mapping_of(&self, origin: Origin, at: UtcMillis) -> Option<Mapping> {
+        origin.platform.map(|campaign| self.platforms.at(campaign, at))
     }
 
     /// The post of a touch's link at that time.

@@ -12,7 +12,7 @@ use crate::domain::ids::{CampaignId, ChannelId, LinkId, PostId};
 use crate::domain::time::{Day, DayRange, UtcMillis, Zone};
 use crate::domain::touch::{TouchClass, TouchKind};
 use crate::store::rollups::{self, Apart, Single, View};
-use crate::store::touches::{self, DeviceId};
+use crate::store::touches::{self, DeviceId, forms};
 use crate::store::{Conn, Moments, StoreError};
 
 /// What a report counts unless it is asked for the rest.
@@ -107,6 +107,7 @@ pub fn count(conn: &mut Conn, labels: &Labels, wanted: &Wanted<'_>) -> Result<Ve
         Some(view) if view.zone == *wanted.zone && !detail.by_place => from_rollups(conn, &view, &mut sums)?,
         _ => from_touches(conn, &mut sums)?,
     }
+    add_forms(conn, &mut sums)?;
     // None for what was taken back: a touch may have been counted under one stretch of its link's labels and be taken
     // back under another one, which a revision in between began.
     let counts = sums.counts.into_iter().filter(|(_, count)| *count != 0);
@@ -167,13 +168,31 @@ impl Sums<'_> {
             day: self.wanted.zone.day_of(touch.occurred_at),
             kind: touch.kind,
             class: touch.class,
-            origin: Origin { link: touch.link, channel: touch.channel, campaign: touch.campaign },
+            origin: Origin { link: touch.link, channel: touch.channel, campaign: touch.campaign, platform: None },
             labelled_at: touch.occurred_at,
             country: touch.country,
             device: Some(touch.device),
         };
         self.add(&found, 1);
     }
+}
+
+/// Counts leads given inside networks' own forms, which no rollup holds: their labels come from mappings.
+fn add_forms(conn: &mut Conn, sums: &mut Sums<'_>) -> Result<(), StoreError> {
+    let wanted = sums.wanted;
+    for touch in forms::in_period(conn, wanted.period(), wanted.classes, &wanted.moments)? {
+        let found = Found {
+            day: wanted.zone.day_of(touch.occurred_at),
+            kind: touch.kind,
+            class: touch.class,
+            origin: Origin::of(&touch),
+            labelled_at: touch.occurred_at,
+            country: touch.country,
+            device: Some(touch.device),
+        };
+        sums.add(&found, 1);
+    }
+    Ok(())
 }
 
 /// Sums quarters of an hour, for the days of any zone by channel. Answers whether its days begin on one.
@@ -187,7 +206,7 @@ fn from_quarters(conn: &mut Conn, view: &View, sums: &mut Sums<'_>) -> Result<bo
             day: cell.day,
             kind: cell.kind,
             class: cell.class,
-            origin: Origin { link: None, channel: cell.channel, campaign: None },
+            origin: Origin { link: None, channel: cell.channel, campaign: None, platform: None },
             labelled_at: wanted.zone.day_start(cell.day),
             country: cell.country,
             device: cell.device,
@@ -216,7 +235,7 @@ fn from_rollups(conn: &mut Conn, view: &View, sums: &mut Sums<'_>) -> Result<(),
             day: cell.day,
             kind: cell.kind,
             class: cell.class,
-            origin: Origin { link: cell.link, channel: cell.channel, campaign: cell.campaign },
+            origin: Origin { link: cell.link, channel: cell.channel, campaign: cell.campaign, platform: None },
             labelled_at: cell.labelled_at,
             country: None,
             device: None,
@@ -272,7 +291,12 @@ fn from_touches(conn: &mut Conn, sums: &mut Sums<'_>) -> Result<(), StoreError> 
                 day,
                 kind: counted.kind,
                 class: counted.class,
-                origin: Origin { link: counted.link, channel: counted.channel, campaign: counted.campaign },
+                origin: Origin {
+                    link: counted.link,
+                    channel: counted.channel,
+                    campaign: counted.campaign,
+                    platform: None,
+                },
                 labelled_at: *from,
                 country: counted.country,
                 device: counted.device,

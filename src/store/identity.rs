@@ -46,8 +46,8 @@ pub struct Recording {
 ///
 /// A contact id decides first; then an email hash (of a person without contact
 /// id, so that an office address shared by many contacts can be told from one
-/// person); then whoever first brought the click id or browser. `None` where only
-/// a subject is known.
+/// person); then a network's id of a lead; then whoever first brought the click id
+/// or browser. `None` where only a subject is known.
 pub fn person_of(conn: &mut Conn, keys: &[JoinKey], recording: &Recording) -> Result<Option<PersonId>, StoreError> {
     if keys.iter().all(|k| matches!(k, JoinKey::Subject(_))) {
         return Ok(None);
@@ -184,6 +184,12 @@ fn find(conn: &mut Conn, keys: &[JoinKey]) -> Result<Option<PersonId>, StoreErro
             if !has_contact(conn, person)? {
                 candidates.push(person);
             }
+        }
+    }
+    if candidates.is_empty() {
+        // Last of those that name somebody: a lead is one answer to one form, and its giver may be known already.
+        for key in keys.iter().filter(|k| matches!(k, JoinKey::Lead(_))) {
+            candidates.extend(holders(conn, key)?);
         }
     }
     if !candidates.is_empty() || keys.iter().any(JoinKey::is_strong) {

@@ -13,12 +13,12 @@ use super::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, ledger, stored};
 use crate::domain::channel::{Effect, History, Revision};
 use crate::domain::ids::{CampaignId, ChannelId, PlatformAccountId, PlatformCampaignId};
 use crate::domain::money::Currency;
-use crate::domain::platform::{CampaignKey, Mapping, PlatformAccount, PlatformCampaign};
+use crate::domain::platform::{CampaignKey, LEADS_ACCOUNT, Mapping, PlatformAccount, PlatformCampaign};
 use crate::domain::stage::Source;
 use crate::domain::time::{Day, UtcMillis, Zone};
 
 type AccountRow = (i64, String, String, String, Option<String>, String, i64);
-type CampaignRow = (i64, i64, Option<String>, String, i64);
+type CampaignRow = (i64, i64, Option<String>, String);
 
 fn account_of(row: AccountRow) -> Result<PlatformAccount, StoreError> {
     let (id, platform, name, source, currency, zone, _created) = row;
@@ -32,7 +32,7 @@ fn account_of(row: AccountRow) -> Result<PlatformAccount, StoreError> {
     })
 }
 
-fn campaign_of((id, account, external_id, name, _created): CampaignRow) -> PlatformCampaign {
+fn campaign_of((id, account, external_id, name): CampaignRow) -> PlatformCampaign {
     PlatformCampaign { id: PlatformCampaignId(id), account: PlatformAccountId(account), external_id, name }
 }
 
@@ -125,13 +125,25 @@ pub fn set_zone(conn: &mut Conn, id: PlatformAccountId, zone: &Zone) -> Result<(
 /// Every campaign of every account, in the order in which they were met.
 pub fn campaigns(conn: &mut Conn) -> Result<Vec<PlatformCampaign>, StoreError> {
     use platform_campaigns as t;
-    let rows: Vec<CampaignRow> = on!(conn, c => t::table.order(t::id).load(c))?;
+    let rows: Vec<CampaignRow> = on!(conn, c => t::table.order(t::id)
+        .select((t::id, t::account_id, t::external_id, t::name)).load(c))?;
     Ok(rows.into_iter().map(campaign_of).collect())
 }
 
 /// The campaign that a key names among those of an account: by id, else by name where the name is the only thing known
-/// of one of the two.
+/// of one of the two; else by id among those that only leads have named so far.
 pub fn find_campaign<'a>(
+    known: &'a [PlatformCampaign],
+    account: Option<PlatformAccountId>,
+    leads: Option<PlatformAccountId>,
+    key: &CampaignKey,
+) -> Option<&'a PlatformCampaign> {
+    let own = account.and_then(|account| find_own(known, account, key));
+    let id = key.external_id.as_ref();
+    own.or_else(|| known.iter().find(|c| Some(c.account) == leads && id.is_some() && c.external_id.as_ref() == id))
+}
+
+fn find_own<'a>(
     known: &'a [PlatformCampaign],
     account: PlatformAccountId,
     key: &CampaignKey,
@@ -151,16 +163,17 @@ pub fn find_campaign<'a>(
     }
 }
 
-/// The campaign that a key names among those of an account; made if it is new, and completed with what the key adds.
+/// The campaign that a key names among those of an account, or of leads that no file has named; made if it is new, and
+/// completed with what the key adds.
 pub fn campaign(
     conn: &mut Conn,
-    account: PlatformAccountId,
+    (account, leads): (PlatformAccountId, Option<PlatformAccountId>),
     key: &CampaignKey,
     own: &mut Vec<PlatformCampaign>,
     now: UtcMillis,
 ) -> Result<PlatformCampaignId, StoreError> {
     use platform_campaigns as t;
-    let Some(found) = find_campaign(own, account, key).cloned() else {
+    let Some(found) = find_campaign(own, Some(account), leads, key).cloned() else {
         let id: i64 = on!(conn, c => diesel::insert_into(t::table)
             .values((
                 t::account_id.eq(account.0), t::external_id.eq(&key.external_id), t::name.eq(&key.name),
@@ -171,6 +184,10 @@ pub fn campaign(
         own.push(PlatformCampaign { id, account, external_id: key.external_id.clone(), name: key.name.clone() });
         return Ok(id);
     };
+    if found.account != account {
+        move_campaign(conn, &found, account, now)?;
+        own.iter_mut().filter(|c| c.id == found.id).for_each(|c| c.account = account);
+    }
     let external_id = key.external_id.as_ref().or(found.external_id.as_ref());
     let name = if key.name.is_empty() { &found.name } else { &key.name };
     if external_id != found.external_id.as_ref() || *name != found.name {
@@ -181,6 +198,27 @@ pub fn campaign(
         }
     }
     Ok(found.id)
+}
+
+/// Moves a campaign from the account of leads to the one that spends on it, with what was said of it. What it takes from
+/// its account changes, so the move has a time of the ledger.
+fn move_campaign(
+    conn: &mut Conn,
+    campaign: &PlatformCampaign,
+    to: PlatformAccountId,
+    now: UtcMillis,
+) -> Result<(), StoreError> {
+    use platform_campaigns as t;
+    let at = ledger::stamp(conn, now)?;
+    on!(conn, c => diesel::update(t::table.find(campaign.id.0))
+        .set((t::account_id.eq(to.0), t::moved_from.eq(campaign.account.0), t::moved_at.eq(at.0))).execute(c))?;
+    Ok(())
+}
+
+/// The account of a platform's leads whose campaign no file has named; made by the first of them.
+pub fn leads_account(conn: &mut Conn, platform: &str, now: UtcMillis) -> Result<PlatformAccountId, StoreError> {
+    let known = account(conn, platform, LEADS_ACCOUNT)?;
+    known.map_or_else(|| create_account(conn, platform, LEADS_ACCOUNT, None, &Zone::utc(), now), Ok).map(|a| a.id)
 }
 
 /// Remembers which ads and ad sets belong to the campaigns of an account.
@@ -284,8 +322,20 @@ pub struct Mappings {
 impl Mappings {
     /// Those recorded up to the moment of labels.
     pub fn load(conn: &mut Conn, moments: &Moments) -> Result<Self, StoreError> {
-        let accounts = campaigns(conn)?.into_iter().map(|c| (c.id, c.account)).collect();
+        use platform_campaigns as t;
+        let rows: Vec<(i64, i64, Option<i64>, Option<i64>)> =
+            on!(conn, c => t::table.select((t::id, t::account_id, t::moved_from, t::moved_at)).load(c))?;
+        let account = |(id, now, before, moved_at): (i64, i64, Option<i64>, Option<i64>)| {
+            let is_before = moved_at.is_some_and(|at| at > moments.labels.0);
+            (PlatformCampaignId(id), PlatformAccountId(before.filter(|_| is_before).unwrap_or(now)))
+        };
+        let accounts = rows.into_iter().map(account).collect();
         Ok(Self { accounts, histories: histories(conn, moments.labels)? })
+    }
+
+    /// What was said of each account and campaign over time, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &History<Mapping>> {
+        self.histories.values()
     }
 
     /// Those that hold after everything that was recorded.
@@ -312,54 +362,61 @@ impl Mappings {
     }
 }
 
-/// What a campaign or an ad of a platform turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resolved {
-    /// The platform's campaign.
-    pub campaign: PlatformCampaignId,
-    /// Our channel and campaign at the time; empty where nobody has said.
-    pub mapping: Mapping,
-}
-
-/// Finds what a platform's ids stand for at an instant: the first of `ids` that is a known campaign, ad or ad set.
+/// The campaign that a platform's ids name: that of the first of `ids` that is a known campaign, ad or ad set.
 ///
 /// `ids` are the platform's own, in the order of trust, such as campaign, ad set, ad. Names are tried where no id is
-/// known, as some lead forms tell only names. `None` where the platform's files never named any of them.
-pub fn resolve(conn: &mut Conn, platform: &str, ids: &[&str], at: UtcMillis) -> Result<Option<Resolved>, StoreError> {
-    let mut found = None;
-    for id in ids.iter().map(|id| id.trim()).filter(|id| !id.is_empty()) {
-        found = campaign_by(conn, platform, id)?;
-        if found.is_some() {
-            break;
+/// known, as some lead forms tell only names. A campaign that only leads have named is answered where no file names any
+/// of them; `None` where nothing does.
+pub fn named(conn: &mut Conn, platform: &str, ids: &[&str]) -> Result<Option<PlatformCampaignId>, StoreError> {
+    let given = || ids.iter().map(|id| id.trim()).filter(|id| !id.is_empty());
+    for id in given() {
+        if let Some(found) = named_by_file(conn, platform, id)? {
+            return Ok(Some(found));
         }
     }
-    let Some(campaign) = found else { return Ok(None) };
-    let mapping = Mappings::latest(conn)?.at(campaign, at);
-    Ok(Some(Resolved { campaign, mapping }))
+    for id in given() {
+        if let Some(found) = by_external_id(conn, platform, id, true)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
-fn campaign_by(conn: &mut Conn, platform: &str, id: &str) -> Result<Option<PlatformCampaignId>, StoreError> {
+fn named_by_file(conn: &mut Conn, platform: &str, id: &str) -> Result<Option<PlatformCampaignId>, StoreError> {
+    use platform_accounts as a;
     use platform_campaigns as c;
-    let by_id: Option<i64> = on!(conn, x => c::table.inner_join(platform_accounts::table.on(platform_accounts::id.eq(c::account_id)))
-        .filter(platform_accounts::platform.eq(platform)).filter(c::external_id.eq(id))
-        .order(c::id).select(c::id).first(x).optional())?;
-    if let Some(found) = by_id {
-        return Ok(Some(PlatformCampaignId(found)));
+    if let Some(found) = by_external_id(conn, platform, id, false)? {
+        return Ok(Some(found));
     }
     let by_ad: Option<i64> = on!(conn, x => platform_ads::table
         .inner_join(c::table.on(c::id.eq(platform_ads::platform_campaign_id)))
-        .inner_join(platform_accounts::table.on(platform_accounts::id.eq(c::account_id)))
-        .filter(platform_accounts::platform.eq(platform)).filter(platform_ads::external_id.eq(id))
+        .inner_join(a::table.on(a::id.eq(c::account_id)))
+        .filter(a::platform.eq(platform)).filter(platform_ads::external_id.eq(id))
         .order(c::id).select(c::id).first(x).optional())?;
     if let Some(found) = by_ad {
         return Ok(Some(PlatformCampaignId(found)));
     }
-    let named: Vec<i64> = on!(conn, x => c::table.inner_join(platform_accounts::table.on(platform_accounts::id.eq(c::account_id)))
-        .filter(platform_accounts::platform.eq(platform)).filter(c::name.eq(id))
+    let by_name: Vec<i64> = on!(conn, x => c::table.inner_join(a::table.on(a::id.eq(c::account_id)))
+        .filter(a::platform.eq(platform)).filter(a::name.ne(LEADS_ACCOUNT)).filter(c::name.eq(id))
         .select(c::id).limit(2).load(x))?;
     // Of several with one name none is meant for sure.
-    Ok(match named.as_slice() {
+    Ok(match by_name.as_slice() {
         [only] => Some(PlatformCampaignId(*only)),
         _ => None,
     })
+}
+
+/// A campaign by the platform's id, among those that files have named or among those that only leads have.
+fn by_external_id(
+    conn: &mut Conn,
+    platform: &str,
+    id: &str,
+    of_leads: bool,
+) -> Result<Option<PlatformCampaignId>, StoreError> {
+    use platform_accounts as a;
+    use platform_campaigns as c;
+    let found: Option<i64> = on!(conn, x => c::table.inner_join(a::table.on(a::id.eq(c::account_id)))
+        .filter(a::platform.eq(platform)).filter(a::name.eq(LEADS_ACCOUNT).eq(of_leads)).filter(c::external_id.eq(id))
+        .order(c::id).select(c::id).first(x).optional())?;
+    Ok(found.map(PlatformCampaignId))
 }

@@ -175,6 +175,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    form_touches (id) {
+        id -> Binary,
+        recorded_at -> BigInt,
+        occurred_at -> BigInt,
+        voided_at -> Nullable<BigInt>,
+        stage_event_id -> Binary,
+        class -> SmallInt,
+        class_rule_id -> Integer,
+        device_id -> Integer,
+        network -> Text,
+        ad_id -> Nullable<Text>,
+        adset_id -> Nullable<Text>,
+        campaign_id -> Nullable<Text>,
+        form_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    form_touch_campaigns (touch_id, recorded_at) {
+        touch_id -> Binary,
+        recorded_at -> BigInt,
+        platform_campaign_id -> BigInt,
+    }
+}
+
+diesel::table! {
     rollup_state (id) {
         id -> BigInt,
         zone -> Nullable<Text>,
@@ -430,6 +456,8 @@ diesel::table! {
         external_id -> Nullable<Text>,
         name -> Text,
         created_at -> BigInt,
+        moved_from -> Nullable<BigInt>,
+        moved_at -> Nullable<BigInt>,
     }
 }
 
@@ -534,6 +562,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     dictionary,
     touches,
     touch_classes,
+    form_touches,
+    form_touch_campaigns,
     rollup_state,
     rollup_epochs,
     rollup_days,

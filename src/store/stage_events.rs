@@ -5,10 +5,11 @@ use diesel::prelude::*;
 use super::identity::{self, Recording};
 use super::labels::Author;
 use super::schema::stage_events;
-use super::touches::Key;
+use super::touches::{Key, forms};
 use super::{Conn, Moments, StoreError, bytes, fact_id, ledger, stored, uuid};
 use crate::domain::ids::{PersonId, StageEventId};
 use crate::domain::money::Money;
+use crate::domain::person::JoinKey;
 use crate::domain::stage::{Source, Stage, StageEvent, StageEventDraft, Subject};
 use crate::domain::time::UtcMillis;
 
@@ -122,7 +123,11 @@ pub fn insert(
         });
     }
     let id = StageEventId(fact_id(recording.at));
-    let person = identity::person_of(conn, &draft.keys, &Recording { event: Some(id), ..recording.clone() })?;
+    let form = if forms::is_told(conn, &draft.keys)? { None } else { draft.form() };
+    // The touch is the person's by a join of its own, as a click is.
+    let touch = form.map(|_| JoinKey::Click(forms::id_of(id, draft.occurred_at)));
+    let keys: Vec<JoinKey> = draft.keys.iter().cloned().chain(touch).collect();
+    let person = identity::person_of(conn, &keys, &Recording { event: Some(id), ..recording.clone() })?;
     let row = Row {
         id: bytes(id.0),
         recorded_at: recording.at.0,
@@ -142,10 +147,13 @@ pub fn insert(
         self_reported: draft.self_reported.clone(),
     };
     on!(conn, c => diesel::insert_into(t::table).values(&row).execute(c))?;
+    if let Some(lead) = form {
+        forms::insert(conn, lead, (id, draft.occurred_at), recording.at)?;
+    }
     Ok(Outcome::Stored(id))
 }
 
-/// Voids one event and the joins it told: it never happened, from now on. Answers whether it stood until now.
+/// Voids one event with the joins it told and the touch it made: it never happened, from now on. Answers whether it stood until now.
 pub fn void(conn: &mut Conn, id: StageEventId, author: &Author) -> Result<bool, StoreError> {
     use stage_events as t;
     let key = bytes(id.0);
@@ -159,22 +167,28 @@ pub fn void(conn: &mut Conn, id: StageEventId, author: &Author) -> Result<bool, 
         Some(None) => {
             let at = ledger::stamp(conn, author.now)?;
             on!(conn, c => diesel::update(t::table.filter(t::id.eq(&key))).set(t::voided_at.eq(at.0)).execute(c))?;
-            identity::void_of_event(conn, id, at)?;
+            void_told(conn, id, at)?;
             Ok(true)
         }
     }
 }
 
-/// Voids events and the joins they told at `at`, for a caller that holds the ledger: others told in their place at the
+/// Voids events, the joins they told and the touches they made at `at`, for a caller that holds the ledger: others told in their place at the
 /// same time are one change to every report.
 pub fn void_at(conn: &mut Conn, ids: &[StageEventId], at: UtcMillis) -> Result<(), StoreError> {
     use stage_events as t;
     for id in ids {
         on!(conn, c => diesel::update(t::table.filter(t::id.eq(bytes(id.0))).filter(t::voided_at.is_null()))
             .set(t::voided_at.eq(at.0)).execute(c))?;
-        identity::void_of_event(conn, *id, at)?;
+        void_told(conn, *id, at)?;
     }
     Ok(())
+}
+
+/// Voids what an event told beside itself.
+fn void_told(conn: &mut Conn, id: StageEventId, at: UtcMillis) -> Result<(), StoreError> {
+    identity::void_of_event(conn, id, at)?;
+    forms::void_of_event(conn, id, at)
 }
 
 /// Those of some events that stand, with the sender's id and the hash of the content.

@@ -20,12 +20,12 @@ use crate::support::client::Reply;
 const CLICK: &str = "clk_01JZ8Q4M7T2V9XW3B5C6D7E8F0";
 
 /// A vendor's request with its sidecar.
-struct Fixture {
-    body: Vec<u8>,
+pub(crate) struct Fixture {
+    pub(crate) body: Vec<u8>,
     meta: Value,
 }
 
-fn fixture(path: &str) -> Fixture {
+pub(crate) fn fixture(path: &str) -> Fixture {
     let dir = format!("{}/tests/fixtures/connectors", env!("CARGO_MANIFEST_DIR"));
     let meta: Value =
         serde_json::from_str(&std::fs::read_to_string(format!("{dir}/{path}.meta.json")).expect("sidecar"))
@@ -36,13 +36,13 @@ fn fixture(path: &str) -> Fixture {
 }
 
 impl Fixture {
-    fn secret(&self) -> String {
+    pub(crate) fn secret(&self) -> String {
         let encoded = self.meta["signature"]["secret_base64"].as_str().expect("secret");
         String::from_utf8(STANDARD.decode(encoded).expect("base64")).expect("text")
     }
 
     /// Sends it as its vendor did, at the time at which it was signed.
-    fn send(&self, app: &TestApp, path: &str) -> Reply {
+    pub(crate) fn send(&self, app: &TestApp, path: &str) -> Reply {
         app.clock.set(UtcMillis(self.meta["clock_unix"].as_i64().expect("clock") * 1_000));
         let headers = self.meta["request"]["headers"].as_object().expect("headers");
         let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str().expect("text"))).collect();
@@ -50,7 +50,7 @@ impl Fixture {
     }
 }
 
-fn endpoint(app: &TestApp, preset: &str, more: Value) -> Hook {
+pub(crate) fn endpoint(app: &TestApp, preset: &str, more: Value) -> Hook {
     let mut body = json!({ "name": preset, "preset": preset });
     body.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
     let made = app.client.post("/api/v1/endpoints", &body).expect(201);
@@ -68,7 +68,7 @@ fn statuses(verdicts: &[Value]) -> Vec<&str> {
 }
 
 /// Everything that the inbox says about its items, newest delivery first.
-fn inbox(app: &TestApp) -> Vec<Value> {
+pub(crate) fn inbox(app: &TestApp) -> Vec<Value> {
     app.client.get("/api/v1/deliveries").expect(200)["items"].as_array().expect("items").clone()
 }
 
@@ -77,14 +77,14 @@ type Answer = (u16, String, String);
 
 /// A vendor's API that answers what it is told to, and remembers who asked.
 #[derive(Clone)]
-struct StandIn {
-    base: String,
+pub(crate) struct StandIn {
+    pub(crate) base: String,
     answers: Arc<Mutex<HashMap<String, Answer>>>,
     asked: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl StandIn {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("listener");
         let base = format!("http://{}", listener.local_addr().expect("address"));
         let stand_in = Self { base, answers: Arc::default(), asked: Arc::default() };
@@ -94,7 +94,7 @@ impl StandIn {
         stand_in
     }
 
-    fn tell(&self, path: &str, status: u16, headers: &str, body: &str) {
+    pub(crate) fn tell(&self, path: &str, status: u16, headers: &str, body: &str) {
         self.answers.lock().expect("lock").insert(path.to_owned(), (status, headers.to_owned(), body.to_owned()));
     }
 

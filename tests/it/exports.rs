@@ -11,7 +11,7 @@ use crate::ui::{csrf_in, page, post, set_up};
 /// October 2026, in which the fixtures spend.
 const OCTOBER: &str = "from=2026-10-01&to=2026-10-31";
 
-fn exports() -> PathBuf {
+pub(crate) fn exports() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/exports")
 }
 
@@ -33,7 +33,7 @@ fn multipart(name: &str, bytes: &[u8], fields: &[(&str, &str)]) -> (String, Vec<
     (format!("multipart/form-data; boundary={boundary}"), body)
 }
 
-fn send(app: &TestApp, query: &str, name: &str, bytes: &[u8]) -> Reply {
+pub(crate) fn send(app: &TestApp, query: &str, name: &str, bytes: &[u8]) -> Reply {
     let (kind, body) = multipart(name, bytes, &[]);
     let bearer = format!("Bearer {}", app.client.key);
     let headers = [("authorization", bearer.as_str()), ("content-type", kind.as_str())];
@@ -398,16 +398,17 @@ on_both! {
 
     fn a_lead_forms_ad_finds_its_campaign(app) {
         use headwater::domain::time::{Clock as _, UtcMillis};
-        use headwater::store::platforms::resolve;
+        use headwater::store::platforms::{Mappings, named};
         app.channel("meta-paid", "meta", "cpc").expect(201);
         let file = "Day,Campaign name,Campaign ID,Ad ID,Link clicks,Amount spent (EUR)\n2026-10-01,Leads,120210000000000022,120219990000000001,1,1.00\n";
         send(&app, "channel=meta-paid", "a.csv", file.as_bytes()).expect(201);
         let now: UtcMillis = app.clock.now();
-        let find = |ids: &[&str]| app.state().db.read_now(|conn| resolve(conn, "meta", ids, now)).expect("resolve");
+        let find = |ids: &[&str]| app.state().db.read_now(|conn| named(conn, "meta", ids)).expect("named");
         let by_ad = find(&["", "120219990000000001"]).expect("by its ad");
         assert_eq!(find(&["120210000000000022"]), Some(by_ad));
         assert_eq!(find(&["Leads"]), Some(by_ad));
-        assert!(by_ad.mapping.channel.is_some() && by_ad.mapping.campaign.is_none());
+        let mapping = app.state().db.read_now(|conn| Ok(Mappings::latest(conn)?.at(by_ad, now))).expect("mapping");
+        assert!(mapping.channel.is_some() && mapping.campaign.is_none());
         assert_eq!(find(&["120210000000000023"]), None);
     }
 }

@@ -34,6 +34,8 @@ mod evidence;
 #[cfg(test)]
 mod exports;
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod identity;

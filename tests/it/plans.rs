@@ -17,9 +17,11 @@ use headwater::domain::money::Currency;
 use headwater::domain::time::{Clock, DayRange, UtcMillis, Zone};
 use headwater::domain::touch::{TouchClass, TouchKind};
 use headwater::reports::touch_counts::HUMAN;
+use headwater::store::platforms::Mappings;
 use headwater::store::rollups::{self, Apart};
-use headwater::store::touches::{self, Paths, Reclassified, Wanted};
+use headwater::store::touches::{self, Paths, Reclassified, Wanted, forms};
 use headwater::store::{Conn, Moments, StoreError, costs, identity, labels, ledger, links, rates, stage_events};
+use serde_json::json;
 
 use crate::support::TestApp;
 
@@ -67,6 +69,11 @@ const QUERIES: &[Query] = &[
     }),
     ("counts of touches", |c, q| touches::count(c, q.period, HUMAN, false, &q.moments).map(drop)),
     ("counts of touches by place", |c, q| touches::count(c, q.period, HUMAN, true, &q.moments).map(drop)),
+    ("touches of networks' forms", |c, q| {
+        forms::in_period(c, q.period, HUMAN, &q.moments)?;
+        forms::leads_by_campaign(c).map(drop)
+    }),
+    ("mappings of platforms", |c, q| Mappings::load(c, &q.moments).map(drop)),
     ("names of devices", |c, _| touches::devices(c).map(drop)),
     ("the view of the rollups", |c, q| view(c, q).map(drop)),
     ("cells of days", |c, q| {
@@ -108,6 +115,11 @@ fn prepare(app: &TestApp) -> Case {
     write.expect("reclassified");
     touches.push(app.click("go").parse().expect("click id"));
     app.settle();
+    let lead = json!({ "event_id": "l1", "stage": "lead", "occurred_at": "2026-03-02T11:00:00Z",
+        "network_lead": { "network": "linkedin", "lead_id": "1", "campaign_id": "2" } });
+    let told = app.client.post("/api/v1/conversions", &lead).expect(201);
+    let event = told["items"][0]["event"].as_str().expect("event").parse().expect("id");
+    touches.push(forms::id_of(event, UtcMillis::parse("2026-03-02T11:00:00Z").expect("time")));
     let as_of = app.state().db.read_now(ledger::horizon).expect("horizon");
     let moments = Moments::all(as_of);
     let days = DayRange { from: "2026-03-01".parse().expect("day"), to: "2026-03-31".parse().expect("day") };

@@ -18,7 +18,7 @@ fn a_lead_of_meta_is_completed_with_campaign_and_network() {
     let ReadingOutcome::Event(input) = done.outcome else { panic!("{done:?}") };
     assert_eq!((input.stage.as_str(), input.email.as_deref()), ("lead", Some("Ana.Lopez@example.com")));
     assert_eq!(input.click_id, some("clk_01JZ8Q4M7T2V9XW3B5C6D7E8F0"));
-    assert_eq!(input.person, some("meta.leadgen:1459076748710713"));
+    assert_eq!(input.person, some("facebook:leadgen:1459076748710713"));
     let lead = input.network_lead.expect("network lead");
     assert_eq!((lead.network.as_str(), lead.campaign_id.as_deref()), ("instagram", Some("120210000000000022")));
     assert_eq!(

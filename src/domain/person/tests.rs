@@ -108,6 +108,28 @@ fn a_form_without_contact_id_is_no_sixth_person() {
 }
 
 #[test]
+fn a_lead_id_of_a_network_joins_however_it_is_written_and_is_no_contact() {
+    let lead = |namespace: &str, id: &str| JoinKey::contact(namespace, id).expect("key").expect("no placeholder");
+    let one = lead("facebook", "1459076748710713");
+    assert_eq!((one.kind(), one.value().as_str()), ("lead", "meta:1459076748710713"));
+    for (namespace, id) in [("instagram", "1459076748710713"), (" Meta", "l:1459076748710713")] {
+        assert_eq!(lead(namespace, id), one);
+    }
+    assert_eq!(lead("linkedin", "urn:li:leadGenFormResponse:1a2b3c-4"), lead("LinkedIn", "1a2b3c-4"));
+    assert_eq!(lead("crm.facebook", "1"), contact("crm.facebook:1"), "another's namespace is another's");
+    assert_eq!(JoinKey::stored(one.kind(), one.value()), Some(one.clone()));
+    assert_eq!(JoinKey::lead("facebook", "null"), Ok(None));
+    assert_eq!(JoinKey::contact("linkedin", "ana@example.com").expect_err("an address").code, "person-is-email");
+    assert_eq!(JoinKey::lead("tiktok", &"7".repeat(200)).expect_err("too long").code, "network-lead-malformed");
+    // Who answers six forms is one person by their address, which is no office's for that.
+    let mut facts: Vec<_> = (1..=6).map(|n| join(n, JoinKey::Lead(format!("meta:{n}")))).collect();
+    facts.extend((1..=6).map(|n| join(n, email("e"))));
+    facts.extend([join(7, contact("crm:1")), join(7, JoinKey::Lead("meta:4".into()))]);
+    let people = People::resolve(&facts);
+    assert_eq!((people.clusters().count(), people.cluster(p(7)), people.over_shared.len()), (1, p(1), 0));
+}
+
+#[test]
 fn a_click_id_that_everybody_brings_is_nobodys() {
     let facts: Vec<_> = (1..=6).flat_map(|n| [join(n, contact(&format!("crm:{n}"))), join(n, click(9))]).collect();
     let people = People::resolve(&facts);

@@ -53,6 +53,29 @@ pub struct ConversionBody {
     /// The person's answer to "how did you hear about us", at most 200 characters on one line; kept as it is.
     #[schema(example = "a podcast")]
     self_reported: Option<String>,
+    /// A lead given inside a network's own form. With the place of its form it makes a touch of the kind `form`.
+    network_lead: Option<NetworkLeadBody>,
+}
+
+/// A network's own ids of a lead that was given inside it.
+#[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
+#[expect(dead_code, reason = "documents the fields that domain::intake::NetworkLead reads")]
+pub struct NetworkLeadBody {
+    /// facebook, instagram, linkedin, or another network.
+    #[schema(example = "instagram")]
+    network: String,
+    /// The id of the lead; by it alone the person is known, too.
+    #[schema(example = "1459076748710713")]
+    lead_id: Option<String>,
+    /// The ad, or LinkedIn's creative.
+    ad_id: Option<String>,
+    /// The ad set or ad group.
+    adset_id: Option<String>,
+    /// The campaign.
+    #[schema(example = "120210000000000022")]
+    campaign_id: Option<String>,
+    /// The form.
+    form_id: Option<String>,
 }
 
 /// Several events.

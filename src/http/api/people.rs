@@ -28,6 +28,8 @@ pub struct StepView {
     kind: String,
     channel: Option<String>,
     link: Option<String>,
+    /// Of a lead given inside a network: `form of instagram, ad 44, campaign 22`, by the network's own ids.
+    form: Option<String>,
     /// Another person brought the same click id first.
     shared: bool,
     source: Option<String>,
@@ -54,13 +56,14 @@ impl From<PersonJourney> for JourneyView {
             .steps
             .into_iter()
             .map(|(at, step)| match step {
-                Step::Touch { id, kind, channel, link, shared } => StepView {
+                Step::Touch { id, kind, channel, link, form, shared } => StepView {
                     at: at.to_string(),
                     step: "touch".into(),
                     id: id.to_string(),
                     kind: kind.as_str().into(),
                     channel,
                     link,
+                    form,
                     shared,
                     source: None,
                     event_id: None,
@@ -74,6 +77,7 @@ impl From<PersonJourney> for JourneyView {
                     kind: stage.as_str().into(),
                     channel: None,
                     link: None,
+                    form: None,
                     shared: false,
                     source: Some(source),
                     event_id: Some(event_id),

@@ -46,11 +46,11 @@ pub(super) async fn show(who: SignedIn, state: Data<State>, path: Path<String>) 
 
 fn step_row(at: String, step: Step) -> StepRow {
     match step {
-        Step::Touch { kind, channel, link, shared, .. } => StepRow {
+        Step::Touch { kind, channel, link, form, shared, .. } => StepRow {
             at,
             is_stage: false,
             title: channel.unwrap_or_else(|| "(unmapped)".to_owned()),
-            detail: link.map_or_else(|| kind.to_string(), |slug| format!("{kind} on /{slug}")),
+            detail: form.or(link.map(|slug| format!("{kind} on /{slug}"))).unwrap_or_else(|| kind.to_string()),
             note: if shared { "Another person brought this click id first; nobody is merged by it." } else { "" },
         },
         Step::Stage { stage, source, event_id, value, .. } => StepRow {

@@ -6,7 +6,7 @@ use super::Read;
 use crate::domain::allocation::Allocation;
 use crate::domain::cost::{CostDraft, CostKind};
 use crate::domain::fault::{Fault, shown};
-use crate::domain::ids::PlatformCampaignId;
+use crate::domain::ids::{PlatformAccountId, PlatformCampaignId};
 use crate::domain::money::Money;
 use crate::domain::platform::{CampaignKey, PlatformAccount, PlatformCampaign};
 use crate::domain::stage::Source;
@@ -41,7 +41,8 @@ impl Known {
         if let Some(name) = told.or(read.options.account.as_deref()) {
             return Ok(name.to_owned());
         }
-        let own: Vec<&str> = self.accounts.iter().filter(|a| a.platform == platform).map(|a| a.name.as_str()).collect();
+        let own = self.accounts.iter().filter(|a| a.platform == platform && !a.is_of_leads());
+        let own: Vec<&str> = own.map(|a| a.name.as_str()).collect();
         match own.as_slice() {
             [] => Ok(ONLY_ACCOUNT.to_owned()),
             [only] => Ok((*only).to_owned()),
@@ -61,8 +62,19 @@ impl Known {
         self.accounts.iter().find(|a| a.platform == platform && a.name == name)
     }
 
-    pub(super) fn campaign(&self, account: &PlatformAccount, key: &CampaignKey) -> Option<PlatformCampaignId> {
-        platforms::find_campaign(&self.campaigns, account.id, key).map(|c| c.id)
+    /// The account of a platform's leads whose campaign no file has named.
+    pub(super) fn leads(&self, platform: &str) -> Option<PlatformAccountId> {
+        self.accounts.iter().find(|a| a.platform == platform && a.is_of_leads()).map(|a| a.id)
+    }
+
+    pub(super) fn campaign(
+        &self,
+        platform: &str,
+        account: Option<&PlatformAccount>,
+        key: &CampaignKey,
+    ) -> Option<PlatformCampaignId> {
+        let account = account.map(|a| a.id);
+        platforms::find_campaign(&self.campaigns, account, self.leads(platform), key).map(|c| c.id)
     }
 }
 
@@ -123,7 +135,8 @@ impl AccountSpend<'_> {
         // Each campaign is looked up once, however many days it has.
         let mut ids: BTreeMap<&CampaignKey, Option<PlatformCampaignId>> = BTreeMap::new();
         for entry in &self.entries {
-            ids.entry(&entry.campaign).or_insert_with(|| known.campaign(account, &entry.campaign));
+            ids.entry(&entry.campaign)
+                .or_insert_with(|| known.campaign(&self.platform, Some(account), &entry.campaign));
         }
         let id = |key: &CampaignKey| ids.get(key).copied().flatten();
         let file: Vec<_> = self.entries.iter().map(|e| (id(&e.campaign), e.days)).collect();

@@ -249,7 +249,7 @@ fn account(
     spend.check_currency(known, read)?;
     let account = known.account(&spend.platform, &spend.name);
     let standing = spend.standing(conn, known, read.options.scope.unwrap_or_default())?;
-    let campaign_of = |key| account.and_then(|a| known.campaign(a, key));
+    let campaign_of = |key| account.and_then(|a| known.campaign(&spend.platform, Some(a), key));
     let told = spend.entries.iter().map(|e| (campaign_of(&e.campaign), e.days, e.amount));
     let stands = account.is_some() && stands(&standing, told);
     let said = account.map(|a| known.mappings.said(Subject::Account(a.id))).unwrap_or_default();
@@ -307,7 +307,7 @@ fn campaigns(spend: &AccountSpend<'_>, known: &Known, ours: &Ours, of_account: O
             twin.amount_minor = twin.amount_minor.saturating_add(amount_minor);
             continue;
         }
-        let id = account.and_then(|a| known.campaign(a, key));
+        let id = known.campaign(&spend.platform, account, key);
         let said = id.map(|id| known.mappings.said(Subject::Campaign(id))).unwrap_or_default();
         let channel = said.channel.and_then(|id| ours.channels.iter().find(|c| c.id == id)).map(|c| c.code.clone());
         let campaign = said.campaign.and_then(|id| ours.campaigns.iter().find(|c| c.id == id)).map(|c| c.code.clone());

@@ -21,6 +21,7 @@ use crate::store::costs::{self, PlatformCost, Standing};
 use crate::store::labels::{self, Author};
 use crate::store::metrics::{self, AccountCount, Changes, PostKey, Snapshot};
 use crate::store::platforms::{self, Subject};
+use crate::store::touches::forms;
 use crate::store::{Conn, StoreError, ledger};
 
 /// What an import did.
@@ -172,7 +173,9 @@ fn campaigns_of(
     known: &Known,
     author: &Author,
 ) -> Result<BTreeMap<CampaignKey, PlatformCampaignId>, StoreError> {
-    let mut own: Vec<PlatformCampaign> = known.campaigns.iter().filter(|c| c.account == account.id).cloned().collect();
+    let leads = known.leads(&spend.platform);
+    let is_ours = |c: &&PlatformCampaign| c.account == account.id || Some(c.account) == leads;
+    let mut own: Vec<PlatformCampaign> = known.campaigns.iter().filter(is_ours).cloned().collect();
     let mut ids: BTreeMap<CampaignKey, PlatformCampaignId> = BTreeMap::new();
     let mut ads = BTreeSet::new();
     for entry in &spend.entries {
@@ -180,7 +183,7 @@ fn campaigns_of(
         let id = match ids.get(key) {
             Some(id) => *id,
             None => {
-                let id = platforms::campaign(conn, account.id, key, &mut own, author.now)?;
+                let id = platforms::campaign(conn, (account.id, leads), key, &mut own, author.now)?;
                 ids.insert(key.clone(), id);
                 id
             }
@@ -188,6 +191,7 @@ fn campaigns_of(
         ads.extend(entry.ads.iter().map(|ad| (id, ad.clone())));
     }
     platforms::note_ads(conn, account.id, ads, author.now)?;
+    forms::find_campaigns(conn, &spend.platform, author.now)?;
     Ok(ids)
 }
 

@@ -114,7 +114,7 @@ fn clicks_by_day(counts: &[(PlaceId, Counted)]) -> Clicks {
 /// Where they stand.
 pub(in crate::reports) fn spot_of(counted: &Counted) -> Spot {
     Spot {
-        origin: Origin { link: counted.link, channel: counted.channel, campaign: counted.campaign },
+        origin: Origin { link: counted.link, channel: counted.channel, campaign: counted.campaign, platform: None },
         post: counted.post,
         country: counted.country,
         device: counted.device,

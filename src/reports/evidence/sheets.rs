@@ -141,7 +141,7 @@ pub(super) fn stage_events(facts: &Facts, choice: &Choice, items: &[Item]) -> Sh
     Sheet { name: "stage_events", title: "Stage events".into(), columns, rows, totals }
 }
 
-/// What a touch is and where it came from: id, time, kind, class, channel, link, campaign.
+/// What a touch is and where it came from: id, time, kind, class, channel, link, campaign, the form of a network.
 fn described(facts: &Facts, touch: Option<&Touch>, at: UtcMillis) -> Vec<SheetCell> {
     let part = |dimension: Dimension| {
         optional(touch, |t| SheetCell::text(facts.labels.part_of(&spot_of(t), dimension, t.occurred_at).as_str()))
@@ -154,10 +154,11 @@ fn described(facts: &Facts, touch: Option<&Touch>, at: UtcMillis) -> Vec<SheetCe
         part(Dimension::Channel),
         part(Dimension::Link),
         part(Dimension::Campaign),
+        optional(touch.and_then(|t| t.form.as_ref()), |form| SheetCell::text(form.to_string())),
     ]
 }
 
-const TOUCH_COLUMNS: [(&str, &str); 7] = [
+const TOUCH_COLUMNS: [(&str, &str); 8] = [
     ("touch", "Touch"),
     ("occurred_at", "When"),
     ("kind", "Kind"),
@@ -165,7 +166,13 @@ const TOUCH_COLUMNS: [(&str, &str); 7] = [
     ("channel", "Channel"),
     ("link", "Link"),
     ("campaign", "Campaign"),
+    ("form", "Form"),
 ];
+
+/// The column of networks' forms, where no touch was made in one: a page and a terminal leave it out.
+fn form_if_idle<'t>(mut touches: impl Iterator<Item = &'t Touch>) -> Option<&'static str> {
+    touches.all(|t| t.form.is_none()).then_some("form")
+}
 
 /// Which stage event a line is about.
 const EVENT_COLUMNS: [(&str, &str); 3] =
@@ -188,7 +195,10 @@ pub(super) fn touches(facts: &Facts, items: &[Item]) -> Sheet {
         ("in_cell", "In this cell"),
         ("credit", "Credit to this cell"),
     ]);
-    let columns = columns_but(&list, &["stage_event", "figure", "kind", "class", "campaign", "row", "in_cell"]);
+    let touches = items.iter().flat_map(|i| &i.shares).filter_map(|s| s.touch.as_ref());
+    let mut hidden = vec!["stage_event", "figure", "kind", "class", "campaign", "row", "in_cell"];
+    hidden.extend(form_if_idle(touches));
+    let columns = columns_but(&list, &hidden);
     let mut rows = Vec::new();
     for item in items {
         let parts: u128 = item.shares.iter().map(|s| s.part).sum();
@@ -236,7 +246,9 @@ pub(super) fn excluded(facts: &Facts, parameters: &Parameters, items: &[Item]) -
             rows.push(row);
         }
     }
-    let columns = columns_but(&list, &["stage_event", "figure", "link", "campaign", "reason"]);
+    let mut hidden = vec!["stage_event", "figure", "link", "campaign", "reason"];
+    hidden.extend(form_if_idle(items.iter().flat_map(|i| &i.excluded).map(|(touch, _)| touch)));
+    let columns = columns_but(&list, &hidden);
     Sheet { name: "excluded", title: "Touches that got no share".into(), totals: Vec::new(), columns, rows }
 }
 

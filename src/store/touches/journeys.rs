@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, SmallInt, Text};
 use uuid::Uuid;
 
-use super::{DeviceId, Key, Touch, class_code, class_of, classes, id_range, kind_of};
+use super::{DeviceId, Key, Touch, class_code, class_of, classes, forms, id_range, kind_of};
 use crate::domain::ids::{CampaignId, ChannelId, LinkId, TouchId, VisitorId};
 use crate::domain::time::UtcMillis;
 use crate::domain::touch::TouchClass;
@@ -48,27 +48,37 @@ impl Loaded {
             link: self.link_id.map(LinkId),
             channel: self.channel_id.map(ChannelId),
             campaign: self.campaign_id.map(CampaignId),
+            platform: None,
             visitor: self.visitor_id.map(|v| VisitorId(v.id())),
             country: self.country.as_deref().map(stored).transpose()?,
             device: DeviceId(self.device_id),
             external_id: self.external_id,
+            form: None,
         })
     }
 }
 
-/// Touches by id that a report sees, with the classes that it sees, sorted by id.
+/// Touches by id that a report sees, those of networks' forms among them, with the classes that it sees, sorted by id.
 pub fn by_ids(conn: &mut Conn, ids: &[TouchId], moments: &Moments) -> Result<Vec<Touch>, StoreError> {
     use touches as t;
     let mut found: Vec<Loaded> = Vec::with_capacity(ids.len());
-    for chunk in in_order(ids.iter().map(|i| i.0)).chunks(ROWS_PER_STATEMENT) {
+    let mut wanted = in_order(ids.iter().map(|i| i.0));
+    for chunk in wanted.chunks(ROWS_PER_STATEMENT) {
         let rows: Vec<Loaded> = on!(conn, c => t::table.select(Loaded::as_select())
             .filter(t::id.eq_any(chunk.iter().map(|k| &k.0[..]))).filter(t::recorded_at.le(moments.touches.0))
             .filter(t::voided_at.is_null().or(t::voided_at.gt(moments.voids.0))).load(c))?;
         found.extend(rows);
     }
     found.sort_unstable_by_key(|r| r.id);
+    wanted.retain(|id| found.binary_search_by_key(id, |r| r.id).is_err());
     let later = classes::of_touches(conn, found.iter().map(|r| r.id), moments.classes)?;
-    found.into_iter().map(|row| row.into_touch(&later)).collect()
+    let mut touches = found.into_iter().map(|row| row.into_touch(&later)).collect::<Result<Vec<_>, _>>()?;
+    let forms = forms::by_ids(conn, &wanted, moments)?;
+    if !forms.is_empty() {
+        touches.extend(forms);
+        touches.sort_unstable_by_key(|t| t.id);
+    }
+    Ok(touches)
 }
 
 /// Which touches of a browser are wanted.

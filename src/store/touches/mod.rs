@@ -10,6 +10,7 @@ mod again;
 mod classes;
 mod codes;
 mod count;
+pub mod forms;
 mod insert;
 mod journeys;
 mod key;
@@ -35,9 +36,9 @@ pub(in crate::store) use key::Key;
 
 use super::id_floor;
 use crate::domain::client::{Country, Signals};
-use crate::domain::ids::{BatchId, CampaignId, ChannelId, LinkId, TouchId, VisitorId};
+use crate::domain::ids::{BatchId, CampaignId, ChannelId, LinkId, PlatformCampaignId, TouchId, VisitorId};
 use crate::domain::time::UtcMillis;
-use crate::domain::touch::{NetworkClickId, TouchClass, TouchKind};
+use crate::domain::touch::{NetworkClickId, NetworkForm, TouchClass, TouchKind};
 
 /// The device of a touch of which nothing is known.
 pub const DEVICE_UNKNOWN: &str = "unknown";
@@ -138,6 +139,8 @@ pub struct Touch {
     pub channel: Option<ChannelId>,
     /// The campaign that the touch itself says.
     pub campaign: Option<CampaignId>,
+    /// The platform's campaign, of a lead given inside its network: its mapping says channel and campaign.
+    pub platform: Option<PlatformCampaignId>,
     /// The browser.
     pub visitor: Option<VisitorId>,
     /// The country of the address, where it is known.
@@ -146,6 +149,8 @@ pub struct Touch {
     pub device: DeviceId,
     /// The id it was imported with.
     pub external_id: Option<String>,
+    /// Where in the network it was, likewise.
+    pub form: Option<Arc<NetworkForm>>,
 }
 
 /// The ids of touches in `[from, to)`, as bounds of stored keys: the first one is in, the second is out.

@@ -289,7 +289,8 @@ mod tests {
         let leads = href(0, "leads_micro").expect("evidence");
         assert!(leads.starts_with("/app/reports/evidence?by=channel&model=linear&from=2025-01-01&"), "{leads}");
         assert!(leads.ends_with("&row=x%26y%2C2025-01&figure=leads_micro") && !leads.contains("compare="), "{leads}");
-        assert_eq!((href(0, "roas"), href(1, "revenue_minor")), (None, None));
+        assert!(href(0, "roas").is_some_and(|h| h.ends_with("&figure=roas")), "a ratio opens into both its sums");
+        assert_eq!((href(1, "roas"), href(1, "revenue_minor")), (None, None), "aggregate models divide no money");
         for figure in ["cost_minor", "leads_micro", "customers_micro"] {
             assert!(href(1, figure).is_some_and(|h| h.contains("model=markov")), "{figure}");
         }
