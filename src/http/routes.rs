@@ -34,7 +34,7 @@ pub fn configure(service: &mut ServiceConfig) {
 
 fn api_v1(service: &mut ServiceConfig) {
     use api::{
-        conversions, costs, endpoint_setup, endpoints, imports, inbox, labels, links, matching, people, rates, reports,
+        conversions, costs, endpoint_setup, endpoints, erasures, imports, inbox, labels, links, matching, people, rates, reports,
         schedules,
     };
     service
@@ -59,6 +59,8 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/people/unmerge", web::post().to(people::unmerge))
         .route("/people/shared", web::get().to(people::list_shared))
         .route("/people/{id}", web::get().to(people::get_person))
+        .route("/erasures", web::post().to(erasures::create_erasure))
+        .route("/erasures", web::get().to(erasures::list_erasures))
         .route("/unmatched", web::get().to(matching::list_unmatched))
         .route("/matches", web::post().to(matching::create_match))
         .route("/matches", web::get().to(matching::list_matches))
