@@ -62,7 +62,7 @@ pub fn run(db: &Db, context: &IntakeContext, wish: &Wish, author: &Author) -> Re
 
 /// Counts what an erasure would take. Nothing is changed.
 pub fn look(conn: &mut Conn, context: &IntakeContext, whom: &[Whom]) -> Result<Counts, StoreError> {
-    let held = held(conn, context, whom, None)?;
+    let held = held(conn, context, whom)?;
     erasure::count(conn, &held)
 }
 
@@ -74,8 +74,11 @@ pub fn erase(
     author: &Author,
     at: UtcMillis,
 ) -> Result<Erased, StoreError> {
-    let held = held(conn, context, &wish.whom, wish.delivery)?;
+    let mut held = held(conn, context, &wish.whom)?;
+    // The delivery that asks goes with the rest, and is not counted: it was not held before.
+    held.deliveries.retain(|id| Some(*id) != wish.delivery);
     let counts = erasure::count(conn, &held)?;
+    held.deliveries.extend(wish.delivery);
     let hash = |kind: ReturnedKind, id: &str| match kind {
         ReturnedKind::Touch => touch_hash(id),
         ReturnedKind::Event | ReturnedKind::Import => context.secret.erased_hash(kind.as_str(), id),
@@ -168,26 +171,20 @@ fn read_pending(db: &Db, context: &IntakeContext, now: UtcMillis) -> Result<(), 
     }
 }
 
-/// Everything that is held of whom these names mean. `asking` is the delivery that asks, which goes with the rest.
-fn held(
-    conn: &mut Conn,
-    context: &IntakeContext,
-    whom: &[Whom],
-    asking: Option<DeliveryId>,
-) -> Result<Held, StoreError> {
+/// Everything that is held of whom these names mean.
+fn held(conn: &mut Conn, context: &IntakeContext, whom: &[Whom]) -> Result<Held, StoreError> {
     let horizon = Moments::all(ledger::horizon(conn)?);
     let people = reports::people(conn, &horizon)?;
     let meant = meant(conn, &people, whom, &horizon)?;
     let mut held = erasure::gather(conn, &meant)?;
     let names = Names::of(held.keys.iter().chain(&meant.named));
     held.deliveries.extend(naming::deliveries(conn, context, &names)?);
-    held.deliveries.extend(asking);
     Ok(held)
 }
 
-/// Whom some names mean.
+/// Whom some names mean. A key that several persons have means the one whom another name means, too.
 fn meant(conn: &mut Conn, people: &People, whom: &[Whom], horizon: &Moments) -> Result<Meant, StoreError> {
-    let (mut clusters, mut named) = (BTreeSet::new(), Vec::new());
+    let (mut clusters, mut several, mut named) = (BTreeSet::new(), Vec::new(), Vec::new());
     for one in whom {
         match one {
             Whom::Person(id) => {
@@ -197,10 +194,18 @@ fn meant(conn: &mut Conn, people: &People, whom: &[Whom], horizon: &Moments) -> 
                 clusters.insert(people.cluster(*id));
             }
             Whom::Key(key) => {
-                clusters.extend(cluster_of(conn, people, key, horizon, &mut named)?);
-                named.push(key.clone());
+                let found = clusters_of(conn, people, key, horizon, &mut named)?;
+                if found.len() > 1 {
+                    several.push((key, found));
+                } else {
+                    clusters.extend(found);
+                    named.push(key.clone());
+                }
             }
         }
+    }
+    if let Some((key, found)) = several.iter().find(|(_, found)| found.is_disjoint(&clusters)) {
+        return Err(ambiguous(key, found));
     }
     let of_cluster = |cluster: &PersonId| match people.members(*cluster) {
         [] => vec![*cluster],
@@ -214,14 +219,15 @@ fn meant(conn: &mut Conn, people: &People, whom: &[Whom], horizon: &Moments) -> 
     })
 }
 
-/// The cluster that a key means. A browser of nobody is noted among the names, as it is erased all the same.
-fn cluster_of(
+/// The clusters that have a key: one, nobody, or several that are kept apart. A click or a browser is its first owner's;
+/// a browser of nobody is noted among the names, as it is erased all the same.
+fn clusters_of(
     conn: &mut Conn,
     people: &People,
     key: &JoinKey,
     horizon: &Moments,
     named: &mut Vec<JoinKey>,
-) -> Result<Option<PersonId>, StoreError> {
+) -> Result<BTreeSet<PersonId>, StoreError> {
     let of_browser = |visitor| people.clusters().find(|c| people.visitors(*c).any(|v| v == visitor));
     let owner = match key {
         JoinKey::Click(click) => match people.click_owner(*click) {
@@ -235,15 +241,9 @@ fn cluster_of(
         JoinKey::Visitor(visitor) => of_browser(*visitor),
         _ => None,
     };
-    if owner.is_some() {
-        return Ok(owner);
-    }
-    let clusters: BTreeSet<PersonId> =
-        erasure::holders_ever(conn, key)?.into_iter().map(|p| people.cluster(p)).collect();
-    let mut list = clusters.iter();
-    match (list.next(), list.next()) {
-        (first, None) => Ok(first.copied()),
-        _ => Err(ambiguous(key, &clusters)),
+    match owner {
+        Some(owner) => Ok(BTreeSet::from([owner])),
+        None => Ok(erasure::holders_ever(conn, key)?.into_iter().map(|p| people.cluster(p)).collect()),
     }
 }
 

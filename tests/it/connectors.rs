@@ -20,12 +20,12 @@ use crate::support::client::Reply;
 const CLICK: &str = "clk_01JZ8Q4M7T2V9XW3B5C6D7E8F0";
 
 /// A vendor's request with its sidecar.
-struct Fixture {
+pub(crate) struct Fixture {
     body: Vec<u8>,
-    meta: Value,
+    pub(crate) meta: Value,
 }
 
-fn fixture(path: &str) -> Fixture {
+pub(crate) fn fixture(path: &str) -> Fixture {
     let dir = format!("{}/tests/fixtures/connectors", env!("CARGO_MANIFEST_DIR"));
     let meta: Value =
         serde_json::from_str(&std::fs::read_to_string(format!("{dir}/{path}.meta.json")).expect("sidecar"))
@@ -36,13 +36,13 @@ fn fixture(path: &str) -> Fixture {
 }
 
 impl Fixture {
-    fn secret(&self) -> String {
+    pub(crate) fn secret(&self) -> String {
         let encoded = self.meta["signature"]["secret_base64"].as_str().expect("secret");
         String::from_utf8(STANDARD.decode(encoded).expect("base64")).expect("text")
     }
 
     /// Sends it as its vendor did, at the time at which it was signed.
-    fn send(&self, app: &TestApp, path: &str) -> Reply {
+    pub(crate) fn send(&self, app: &TestApp, path: &str) -> Reply {
         app.clock.set(UtcMillis(self.meta["clock_unix"].as_i64().expect("clock") * 1_000));
         let headers = self.meta["request"]["headers"].as_object().expect("headers");
         let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str().expect("text"))).collect();
@@ -50,7 +50,7 @@ impl Fixture {
     }
 }
 
-fn endpoint(app: &TestApp, preset: &str, more: Value) -> Hook {
+pub(crate) fn endpoint(app: &TestApp, preset: &str, more: Value) -> Hook {
     let mut body = json!({ "name": preset, "preset": preset });
     body.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
     let made = app.client.post("/api/v1/endpoints", &body).expect(201);
@@ -273,7 +273,7 @@ on_both! {
 }
 
 /// HMAC-SHA-256 in hex.
-fn hmac(key: &[u8], message: &[u8]) -> String {
+pub(crate) fn hmac(key: &[u8], message: &[u8]) -> String {
     use hmac::{Hmac, KeyInit, Mac};
     let mut mac = <Hmac<sha2::Sha256> as KeyInit>::new_from_slice(key).expect("key");
     mac.update(message);

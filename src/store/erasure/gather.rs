@@ -314,7 +314,8 @@ pub fn count(conn: &mut Conn, held: &Held) -> Result<Counts, StoreError> {
     let positive = |n: i64| n.max(0).unsigned_abs();
     let mut counts = Counts {
         persons: many(held.persons.len()),
-        keys: many(held.keys.len()),
+        // A name that nothing is held of takes nothing.
+        keys: if held.facts == 0 && held.touches.is_empty() { 0 } else { many(held.keys.len()) },
         identity_facts: many(held.facts),
         stage_events: many(held.events.len()),
         touches: many(held.touches.len()),
