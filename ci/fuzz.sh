@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Fuzzes every target for some seconds: ci/fuzz.sh [SECONDS [TARGET…]].
 #
+# FUZZ_SEED=N tries the same inputs each time, from the files of the tests alone: what `make test` asks for, so that a
+# change is not failed for a fault that was there before it. Without it every run looks elsewhere, and starts from what
+# earlier runs found.
+#
 # No input may panic, take longer than TIMEOUT, or more memory than MEMORY_MB. What breaks a target is left in
 # fuzz/artifacts, and is repeated by giving its path to the target's program. Stable Rust has LLVM's coverage, which is
 # all that libFuzzer needs; the sanitizers of nightly find faults of unsafe code, of which the product has none.
@@ -27,13 +31,17 @@ fi
 mkdir -p fuzz/artifacts
 for target in "${targets[@]}"; do
     corpus=target/fuzz/corpus/$target
+    if [[ -n ${FUZZ_SEED:-} ]]; then
+        corpus=target/fuzz/seeded/$target
+        rm -rf "$corpus"
+    fi
     mkdir -p "$corpus"
     # The files of the tests are where it begins; what it finds on the way stays in `corpus`.
     seeds=(tests/fixtures)
     log=target/fuzz/$target.log
     echo "fuzz: $target for $seconds s"
     "target/fuzz/$host/release/$target" "$corpus" "${seeds[@]}" -max_total_time="$seconds" -timeout="$TIMEOUT" \
-        -rss_limit_mb="$MEMORY_MB" -max_len=65536 -artifact_prefix="fuzz/artifacts/$target-" -print_final_stats=1 \
+        -rss_limit_mb="$MEMORY_MB" -max_len=65536 -seed="${FUZZ_SEED:-0}" -artifact_prefix="fuzz/artifacts/$target-" -print_final_stats=1 \
         >"$log" 2>&1 || {
         tail -n 40 "$log" >&2
         echo "fuzz: $target broke; the input is in fuzz/artifacts, the whole log in $log" >&2

@@ -13,6 +13,8 @@ pub mod domain;
 #[path = "../../src/imports/mod.rs"]
 pub mod imports;
 
+use std::panic::{set_hook, take_hook};
+
 use domain::intake::{EventInput, IntakeDefaults};
 use domain::time::UtcMillis;
 
@@ -26,4 +28,21 @@ pub fn take(event: &EventInput) {
         assert!(!draft.event_id.is_empty(), "an event without its duplicate key");
         assert!(draft.value.is_none_or(|money| money.minor >= 0), "a negative amount");
     }
+}
+
+/// The crates that read workbooks. They panic at some damaged ones, which costs the file, not the server: what reads a
+/// workbook catches it (`imports::workbook`).
+const WORKBOOK_CRATES: &[&str] = &["/calamine-", "/cfb-", "/zip-"];
+
+/// Lets a panic of the crates that read workbooks unwind, as it does in the product. Any other ends the process at once,
+/// and so does one of these that nothing catches.
+pub fn let_workbook_panics_unwind() {
+    let abort = take_hook();
+    set_hook(Box::new(move |panic| {
+        let is_theirs =
+            |location: &std::panic::Location<'_>| WORKBOOK_CRATES.iter().any(|c| location.file().contains(c));
+        if !panic.location().is_some_and(is_theirs) {
+            abort(panic);
+        }
+    }));
 }

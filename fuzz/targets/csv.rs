@@ -5,10 +5,10 @@ use headwater_fuzz::domain::stage::Source;
 use headwater_fuzz::imports::decode::Sheet;
 use headwater_fuzz::imports::mapping::{ImportKind, ImportMapping};
 use headwater_fuzz::imports::{conversions, costs, touches};
-use headwater_fuzz::take;
+use headwater_fuzz::{let_workbook_panics_unwind, take};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|file: &[u8]| {
+fuzz_target!(init: let_workbook_panics_unwind(), |file: &[u8]| {
     let Ok(sheet) = Sheet::read(file) else { return };
     let source = Source::parse("file").expect("a legal name");
     let mapping = |kind| ImportMapping::builtin(kind, source.clone());

@@ -1,12 +1,14 @@
-//! Workbooks (`.xlsx`, `.xls`) into rows of text, within bounds.
+//! Workbooks (`.xlsx`, and `.xls` in a room of its own) into rows of text, within bounds.
 //!
 //! A workbook is an archive: a small file can unpack to any size, name cells a million columns apart, or state counts
 //! that a reader reserves memory for. All three are looked at before the workbook is opened.
 
+mod xls;
+
 use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use calamine::{Data, ExcelDateTime, Reader, Xls, Xlsx};
+use calamine::{Data, ExcelDateTime, Reader, Xlsx};
 
 use crate::domain::fault::Fault;
 
@@ -42,7 +44,7 @@ fn is_archive(bytes: &[u8]) -> bool {
 /// The sheets of a workbook that hold anything.
 pub fn sheets(bytes: &[u8]) -> Result<Vec<WorkbookSheet>, Fault> {
     // The crates below read untrusted structures; a defect in them must cost the file, not the server.
-    let read = catch_unwind(AssertUnwindSafe(|| if is_archive(bytes) { xlsx(bytes) } else { xls(bytes) }));
+    let read = catch_unwind(AssertUnwindSafe(|| if is_archive(bytes) { xlsx(bytes) } else { xls::sheets(bytes) }));
     let sheets = read.unwrap_or_else(|_panic| Err(malformed("its structure is damaged")))?;
     let sheets: Vec<WorkbookSheet> = sheets.into_iter().filter(|s| !s.rows.is_empty()).collect();
     if sheets.is_empty() {
@@ -119,74 +121,6 @@ fn states_more_than_it_holds(part: &[u8]) -> bool {
     })
 }
 
-fn xls(bytes: &[u8]) -> Result<Vec<WorkbookSheet>, Fault> {
-    check_records(bytes)?;
-    let mut workbook: Xls<_> = Xls::new(Cursor::new(bytes)).map_err(malformed)?;
-    let (mut sheets, mut taken) = (Vec::new(), 0);
-    for (name, range) in workbook.worksheets().into_iter().take(SHEETS_MAX) {
-        let mut builder = Builder { rows: Vec::new(), cells: taken };
-        let (top, left) = range.start().unwrap_or((0, 0));
-        for (row, column, value) in range.used_cells() {
-            let (row, column) = (u32::try_from(row).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX));
-            builder.set(row.saturating_add(top), column.saturating_add(left), text_of(value))?;
-        }
-        taken = builder.cells;
-        sheets.push(WorkbookSheet { name, rows: builder.rows });
-    }
-    // They come out of a map: the order of the tabs is that of the workbook.
-    let order = workbook.sheet_names();
-    sheets.sort_by_key(|s| order.iter().position(|name| *name == s.name));
-    Ok(sheets)
-}
-
-/// Refuses an old workbook whose cells lie so far apart, or that says of a sheet that it is so large, that a table of it
-/// would not fit into memory: the reader reserves memory for both, and an allocation that fails ends the process.
-///
-/// Looks at every record of every stream: `(type, length)` in front, then in those of cells row and column as 16-bit
-/// numbers, and in those of dimensions first and last row and column (MS-XLS 2.4.90).
-fn check_records(bytes: &[u8]) -> Result<(), Fault> {
-    const CELLS: &[u16] = &[0x0006, 0x00BD, 0x00BE, 0x00D6, 0x00FD, 0x0201, 0x0203, 0x0204, 0x0205, 0x027E];
-    const BEGINNING: &[u16] = &[0x0009, 0x0209, 0x0409, 0x0809];
-    const DIMENSIONS: u16 = 0x0200;
-    let mut file = cfb::CompoundFile::open(Cursor::new(bytes)).map_err(malformed)?;
-    let streams: Vec<_> = file.walk().filter(cfb::Entry::is_stream).map(|e| e.path().to_path_buf()).collect();
-    for path in streams {
-        let mut stream = Vec::new();
-        let limit = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        file.open_stream(&path).and_then(|s| s.take(limit).read_to_end(&mut stream)).map_err(malformed)?;
-        let (mut rest, mut rows, mut columns) = (stream.as_slice(), 0_usize, 0_usize);
-        while let Some((head, body)) = rest.split_first_chunk::<4>() {
-            let (kind, length) = (u16::from_le_bytes([head[0], head[1]]), u16::from_le_bytes([head[2], head[3]]));
-            let Some((record, behind)) = body.split_at_checked(length.into()) else { break };
-            if BEGINNING.contains(&kind) {
-                (rows, columns) = (0, 0);
-            }
-            if let (true, Some(place)) = (CELLS.contains(&kind), record.first_chunk::<4>()) {
-                rows = rows.max(usize::from(u16::from_le_bytes([place[0], place[1]])) + 1);
-                columns = columns.max(usize::from(u16::from_le_bytes([place[2], place[3]])) + record.len() / 6 + 1);
-            }
-            if rows.saturating_mul(columns) > CELLS_MAX {
-                return Err(too_large("has cells too far apart"));
-            }
-            if kind == DIMENSIONS && stated_cells(record) > CELLS_MAX {
-                return Err(too_large("has a sheet that is said to be larger than any"));
-            }
-            rest = behind;
-        }
-    }
-    Ok(())
-}
-
-/// How many cells a record of dimensions speaks of: rows in two or in four bytes each, columns always in two.
-fn stated_cells(record: &[u8]) -> usize {
-    let number = |bytes: &[u8]| bytes.iter().rev().fold(0_usize, |n, byte| n << 8 | usize::from(*byte));
-    let width = if record.len() < 14 { 2 } else { 4 };
-    let (rows, columns) = record.split_at_checked(2 * width).unwrap_or((record, &[]));
-    // The last column alone: a reader takes a first one that cannot be for the sheet's first.
-    let (rows, columns) = (rows.get(width..).unwrap_or(&[]), columns.get(2..4).unwrap_or(&[]));
-    (number(rows) + 1).saturating_mul(number(columns) + 1)
-}
-
 /// The rows of a sheet in the making.
 #[derive(Debug)]
 struct Builder {
@@ -261,24 +195,6 @@ mod tests {
             assert_eq!(number(n), text);
         }
         assert_eq!(number(f64::NAN), "");
-    }
-
-    #[test]
-    fn a_sheet_that_states_more_cells_than_memory_holds_is_refused() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/fixtures/exports/social/linkedin_page/acme_content_1791191700000.xls"
-        );
-        let bytes = std::fs::read(path).expect("fixture");
-        let record = b"\x00\x02\x0e\x00";
-        let at = bytes.windows(4).position(|w| w == record).expect("a record of dimensions") + 4;
-        assert!(sheets(&bytes).is_ok());
-        for (byte, value) in [(7, 0xff), (6, 0xff), (7, 0x19)] {
-            let mut damaged = bytes.clone();
-            damaged[at + byte] = value;
-            damaged[at + 10] = 0xff;
-            assert_eq!(sheets(&damaged).expect_err("too large").code, "workbook-too-large", "{byte}");
-        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::domain::touch::TouchClass;
 use crate::store::schema::touches;
 use crate::store::{Conn, Moments, ROWS_PER_STATEMENT, StoreError, stored};
 
+/// Ids of one statement that looks up a report's clicks.
+const IDS_PER_STATEMENT: usize = 5_000;
 /// Bytes of the millisecond with which an id begins.
 const MILLISECOND_LEN: usize = 6;
 
@@ -84,8 +86,8 @@ pub struct Wanted {
 /// which names each once, and by id. Of `classes` alone, where they are given and no touch has a later class; else of all.
 ///
 /// One statement for many browsers: the list is joined as a table, so that the database neither reads a long statement
-/// nor sorts the list, and the place in it comes back instead of the browser. Times are told by ids: SQLite's index of
-/// browsers holds them, so that a touch out of time is not looked up.
+/// nor sorts the list, and the place in it comes back instead of the browser. Times are told to SQLite by ids: its index
+/// of browsers holds them, so that a touch out of time is not looked up.
 pub fn by_visitors(
     conn: &mut Conn,
     wanted: &[Wanted],
@@ -115,7 +117,7 @@ pub fn browsers_of(
 ) -> Result<Vec<(TouchId, VisitorId)>, StoreError> {
     use touches as t;
     let mut found = Vec::with_capacity(ids.len());
-    for chunk in in_order(ids.iter().map(|i| i.0)).chunks(ROWS_PER_STATEMENT) {
+    for chunk in in_order(ids.iter().map(|i| i.0)).chunks(IDS_PER_STATEMENT) {
         let rows: Vec<(Key, Option<Key>)> = on!(conn, c => t::table
             .filter(t::id.eq_any(chunk.iter().map(|k| &k.0[..]))).filter(t::visitor_id.is_not_null())
             .filter(t::recorded_at.le(moments.touches.0))
@@ -169,8 +171,7 @@ fn joined(
 ) -> Result<Vec<Placed>, StoreError> {
     let codes = |codes: &[i16]| codes.iter().map(i16::to_string).collect::<Vec<_>>().join(", ");
     let of_classes = classes.map(|c| format!(" AND class IN ({})", codes(c))).unwrap_or_default();
-    let is_wanted =
-        format!("visitor_id = w.visitor AND id >= w.first AND id < w.after{of_classes} AND recorded_at <= ");
+    let of_visible = format!("{of_classes} AND recorded_at <= ");
     let is_voided_later = " AND (voided_at IS NULL OR voided_at > ";
     match conn {
         Conn::Sqlite(c) => {
@@ -180,20 +181,25 @@ fn joined(
                  unhex(substr(value, 33, 12)) AS first, unhex(substr(value, 45)) AS after FROM json_each("
             );
             let query = sql::<(BigInt, Columns)>(&list).bind::<Text, _>(as_json(wanted));
-            let query = query.sql(&format!(")) w CROSS JOIN touches WHERE {is_wanted}"));
+            let query = query.sql(&format!(
+                ")) w CROSS JOIN touches WHERE visitor_id = w.visitor AND id >= w.first AND id < w.after{of_visible}"
+            ));
             let query = query.bind::<BigInt, _>(moments.touches.0).sql(is_voided_later);
             Ok(query.bind::<BigInt, _>(moments.voids.0).sql(")").load(c)?)
         }
         Conn::Postgres(c) => {
-            // A lateral query with an offset is planned for each browser, and never becomes a scan of all touches.
-            let arrays = Arrays::of(wanted);
+            // A lateral query with an offset is planned for each browser, and never becomes a scan of all touches. Times
+            // are told as times: by bounds of ids, whose width it cannot know, the planner takes the index of ids, and
+            // reads everybody's touches for each browser.
+            let visitors: Vec<&[u8]> = wanted.iter().map(|w| &w.visitor.0.as_bytes()[..]).collect();
+            let (first, last): (Vec<i64>, Vec<i64>) = wanted.iter().map(|w| (w.from.0, w.to.0)).unzip();
             let query = sql::<(BigInt, Columns)>("SELECT w.place - 1, t.* FROM unnest(");
-            let query = query.bind::<Array<Binary>, _>(arrays.visitors).sql("::bytea[], ");
-            let query =
-                query.bind::<Array<Binary>, _>(arrays.first).sql("::bytea[], ").bind::<Array<Binary>, _>(arrays.after);
+            let query = query.bind::<Array<Binary>, _>(visitors).sql("::bytea[], ");
+            let query = query.bind::<Array<BigInt>, _>(first).sql("::bigint[], ").bind::<Array<BigInt>, _>(last);
             let query = query.sql(&format!(
-                "::bytea[]) WITH ORDINALITY w (visitor, first, after, place) \
-                 CROSS JOIN LATERAL (SELECT {COLUMNS} FROM touches WHERE {is_wanted}"
+                "::bigint[]) WITH ORDINALITY w (visitor, first, last, place) \
+                 CROSS JOIN LATERAL (SELECT {COLUMNS} FROM touches WHERE visitor_id = w.visitor \
+                 AND occurred_at BETWEEN w.first AND w.last{of_visible}"
             ));
             let query = query.bind::<BigInt, _>(moments.touches.0).sql(is_voided_later);
             Ok(query.bind::<BigInt, _>(moments.voids.0).sql(") OFFSET 0) t").load(c)?)
@@ -222,22 +228,4 @@ fn as_json(wanted: &[Wanted]) -> String {
     }
     json.push_str(if json.is_empty() { "[]" } else { "]" });
     json
-}
-
-/// Each browser with its bounds, as PostgreSQL takes lists.
-struct Arrays<'a> {
-    visitors: Vec<&'a [u8]>,
-    first: Vec<Vec<u8>>,
-    after: Vec<Vec<u8>>,
-}
-
-impl<'a> Arrays<'a> {
-    fn of(wanted: &'a [Wanted]) -> Self {
-        let bounds = || wanted.iter().map(Wanted::bounds);
-        Self {
-            visitors: wanted.iter().map(|w| &w.visitor.0.as_bytes()[..]).collect(),
-            first: bounds().map(|(first, _)| first.to_vec()).collect(),
-            after: bounds().map(|(_, after)| after.to_vec()).collect(),
-        }
-    }
 }
