@@ -84,7 +84,7 @@ pub fn erase(
         ReturnedKind::Event | ReturnedKind::Import => context.secret.erased_hash(kind.as_str(), id),
     };
     erasure::rename(conn, &Renaming { held: &held, at, by: &author.name, hash: &hash })?;
-    erasure::remember_waiting(conn, &held.deliveries, at, &hash)?;
+    erasure::remember_messages(conn, &held.deliveries, at, &hash)?;
     erasure::remove_deliveries(conn, &held.deliveries, author.now)?;
     erasure::remove_uploads(conn)?;
     let mut asked: Vec<&str> = wish.whom.iter().map(Whom::kind).collect();

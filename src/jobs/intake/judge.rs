@@ -194,15 +194,17 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Whether an item tells of an event whose person was erased; and the event, if it had become one.
+    /// Whether an item tells again of somebody who was erased; and the event, if it had become one. What asks for an erasure
+    /// is asked anew.
     fn told_again(&mut self, told: &Told, owned: &Owned) -> Result<Option<Option<StageEventId>>, StoreError> {
         let is_ours = |event_id: &str| owned.unchanged.keys().any(|(own, _)| own == event_id);
         let event_id = match &told.says {
             Says::Event(draft, _) => Some(draft.event_id.as_str()),
-            Says::NeedsEnrichment { .. } => told.event_id.as_deref(),
-            _ => None,
+            Says::NeedsEnrichment { .. } | Says::Ignored { .. } => told.event_id.as_deref(),
+            Says::Test(_) | Says::Fault(_) => None,
         };
-        match event_id.filter(|id| self.returns && !is_ours(id)) {
+        let asks = told.supplies.iter().any(|supply| matches!(supply, Supply::Erase(_)));
+        match event_id.filter(|id| self.returns && !asks && !is_ours(id)) {
             Some(id) => erase::told_again(self.conn, &self.context.secret, &self.told.teller.source, id),
             None => Ok(None),
         }

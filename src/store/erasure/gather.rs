@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use diesel::prelude::*;
 
+use super::bodies::of_one_item;
 use crate::domain::erasure::Counts;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{DeliveryId, PersonId, StageEventId, TouchId, VisitorId};
@@ -328,10 +329,11 @@ pub fn count(conn: &mut Conn, held: &Held) -> Result<Counts, StoreError> {
             .filter(deliveries::removed_at.is_null()).count().get_result(c))?;
         let answers: i64 =
             on!(conn, c => lookups::table.filter(lookups::delivery_id.eq_any(chunk)).count().get_result(c))?;
-        // What an item named that became no event cannot be told; it may be theirs.
+        // Of several items nobody can tell whose one is that became no event.
+        let single = of_one_item(conn, chunk)?;
         let undecided: Vec<Option<Vec<u8>>> = on!(conn, c => delivery_items::table
             .inner_join(deliveries::table).filter(deliveries::removed_at.is_null())
-            .filter(delivery_items::delivery_id.eq_any(chunk))
+            .filter(delivery_items::delivery_id.eq_any(chunk)).filter(delivery_items::delivery_id.ne_all(&single))
             .filter(delivery_items::verdict.eq_any([Verdict::Quarantined.as_str(), Verdict::NeedsEnrichment.as_str()]))
             .select(delivery_items::stage_event_id).load(c))?;
         for event in undecided {

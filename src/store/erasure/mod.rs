@@ -8,23 +8,25 @@
 //! Ids that come back, with a webhook that is sent again, with a journal that is read again after a crash, or with a file
 //! that is imported again, are known by keyed hashes: [`returned`].
 
+mod bodies;
 mod gather;
 mod order;
+mod parents;
 mod rename;
 mod returned;
 
 use diesel::prelude::*;
 
+pub use bodies::{Unattributed, remove_deliveries, remove_uploads, unattributed};
 pub use gather::{Held, HeldEvent, HeldTouch, Meant, TOUCHES_MAX, count, gather, holders_ever};
-pub use rename::{Renaming, remove_deliveries, rename};
-pub use returned::{Returned, ReturnedKind, any_returned, event_of, remember, remember_waiting, those_returned};
+pub use rename::{Renaming, rename};
+pub use returned::{Returned, ReturnedKind, any_returned, event_of, remember, remember_messages, those_returned};
 
-use super::schema::{deliveries, delivery_items, erasures, import_uploads};
+use super::schema::erasures;
 use super::{Conn, StoreError, bytes, uuid};
 use crate::domain::erasure::Counts;
 use crate::domain::ids::{DeliveryId, ErasureId};
 use crate::domain::time::UtcMillis;
-use crate::store::deliveries::Verdict;
 
 /// That an erasure happened. It holds nothing of whom it was about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,43 +82,4 @@ fn erasure_of(row: Row) -> Result<Erasure, StoreError> {
         counts: serde_json::from_str(&counts)
             .map_err(|e| StoreError::Corrupt(format!("counts of an erasure: {e}")))?,
     })
-}
-
-/// A delivery whose body may name somebody without an event that says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unattributed {
-    /// Its id.
-    pub id: DeliveryId,
-    /// Its sealed body.
-    pub body: Vec<u8>,
-    /// What stood before it, sealed; empty where nothing was kept.
-    pub head: Vec<u8>,
-}
-
-/// Deliveries with their bodies that have an item which was read and became no event, behind `after`, in order.
-pub fn unattributed(
-    conn: &mut Conn,
-    after: Option<DeliveryId>,
-    limit: i64,
-) -> Result<Vec<Unattributed>, StoreError> {
-    use delivery_items as t;
-    let after = after.map_or_else(Vec::new, |id| bytes(id.0));
-    let read = [Verdict::Quarantined, Verdict::Ignored, Verdict::NeedsEnrichment].map(Verdict::as_str);
-    let rows: Vec<(Vec<u8>, Vec<u8>, Option<Vec<u8>>)> = on!(conn, c => deliveries::table
-        .filter(deliveries::id.gt(&after)).filter(deliveries::removed_at.is_null())
-        .filter(diesel::dsl::exists(t::table
-            .filter(t::delivery_id.eq(deliveries::id)).filter(t::verdict.eq_any(read))
-            .filter(t::stage_event_id.is_null())))
-        .order(deliveries::id).limit(limit)
-        .select((deliveries::id, deliveries::body, deliveries::head)).load(c))?;
-    let one = |(id, body, head): (Vec<u8>, Vec<u8>, Option<Vec<u8>>)| {
-        Ok(Unattributed { id: DeliveryId(uuid(&id)?), body, head: head.unwrap_or_default() })
-    };
-    rows.into_iter().map(one).collect()
-}
-
-/// Forgets all files that wait to be imported. They are sealed, may be of any format, and are kept for an hour.
-pub fn remove_uploads(conn: &mut Conn) -> Result<(), StoreError> {
-    on!(conn, c => diesel::delete(import_uploads::table).execute(c))?;
-    Ok(())
 }

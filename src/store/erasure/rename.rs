@@ -7,17 +7,18 @@ use diesel::prelude::*;
 
 use super::gather::{Held, HeldEvent};
 use super::order;
+use super::parents::parents;
 use super::returned::{self, Returned, ReturnedKind};
-use crate::domain::erasure::{ANSWER_ERASED, BODY_ERASED, ERASURE};
-use crate::domain::ids::{DeliveryId, PersonId, StageEventId, TouchId, VisitorId};
+use crate::domain::erasure::{ANSWER_ERASED, ERASURE};
+use crate::domain::ids::{PersonId, StageEventId, TouchId, VisitorId};
 use crate::domain::person::JoinKey;
 use crate::domain::stage::Subject;
 use crate::domain::time::UtcMillis;
 use crate::store::deliveries::Verdict;
 use crate::store::identity::{self, Recording};
 use crate::store::schema::{
-    deliveries, delivery_items, dictionary, identity_facts, label_revisions, lookups, rollup_epochs, rollup_state,
-    stage_events, touch_classes, touches,
+    delivery_items, dictionary, identity_facts, label_revisions, rollup_epochs, rollup_state, stage_events, touch_classes,
+    touches,
 };
 use crate::store::touches::Key;
 use crate::store::{Conn, ROWS_PER_STATEMENT, StoreError, bytes};
@@ -39,18 +40,18 @@ pub struct Renaming<'a> {
 }
 
 /// The new values.
-struct Names {
+pub(super) struct Names {
     persons: HashMap<Key, Key>,
     touches: HashMap<Key, Key>,
     visitors: HashMap<Key, Key>,
     keys: Vec<(JoinKey, String)>,
-    subjects: HashMap<String, String>,
+    pub(super) subjects: HashMap<String, String>,
     /// By source and sender's id.
     events: HashMap<(String, String), String>,
 }
 
 /// Puts random values in place of all that names somebody, and remembers what may come back. Bodies of deliveries are
-/// removed by [`remove_deliveries`].
+/// removed by [`super::remove_deliveries`].
 pub fn rename(conn: &mut Conn, renaming: &Renaming<'_>) -> Result<(), StoreError> {
     if let Conn::Sqlite(c) = conn {
         // Else the old values stay in the file, in pages that are free, until something is written over them.
@@ -94,7 +95,7 @@ fn random_text() -> String {
 
 /// A random value of the same kind. A contact or a subject keeps its namespace, which is the sender's and tells no two
 /// persons apart.
-fn random_name(value: &str) -> String {
+pub(super) fn random_name(value: &str) -> String {
     let namespace = value.split_once(':').map_or("", |(namespace, _)| namespace);
     format!("{namespace}:{}", random_text())
 }
@@ -268,7 +269,7 @@ impl Names {
     }
 
     /// The new text of a parent, where it names something that is renamed.
-    fn parent(&self, source: &str, parent: &str) -> Option<&String> {
+    pub(super) fn parent(&self, source: &str, parent: &str) -> Option<&String> {
         let subject = || Subject::parse(parent).ok().and_then(|s| self.subjects.get(s.as_str()));
         self.subjects
             .get(parent)
@@ -343,65 +344,6 @@ fn imported_ids(held: &Held) -> HashMap<Key, String> {
     ids
 }
 
-/// Every event of anybody whose parent gets another text, with that text.
-fn parents(conn: &mut Conn, held: &Held, names: &Names) -> Result<Vec<(StageEventId, String)>, StoreError> {
-    use stage_events as t;
-    if held.events.is_empty() && names.subjects.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<(Key, String, Option<String>)> =
-        on!(conn, c => t::table.filter(t::parent.is_not_null()).select((t::id, t::source, t::parent)).load(c))?;
-    let own: HashSet<StageEventId> = held.events.iter().map(|e| e.id).collect();
-    let (mut new, mut unknown) = (Vec::new(), Vec::new());
-    for (id, source, parent) in rows {
-        let (id, parent) = (StageEventId(id.id()), parent.unwrap_or_default());
-        match names.parent(&source, &parent) {
-            Some(name) => new.push((id, name.clone())),
-            // Our own id of an event stays.
-            None if own.contains(&id) && parent.parse::<StageEventId>().is_err() => unknown.push((id, parent)),
-            None => {}
-        }
-    }
-    let others = named_by_others(conn, &unknown, &own)?;
-    let mut random: HashMap<String, String> = HashMap::new();
-    for (id, parent) in unknown {
-        let subject = Subject::parse(&parent).map_or_else(|_no| parent.clone(), |s| s.as_str().to_owned());
-        if !others.contains(&parent) && !others.contains(&subject) {
-            new.push((id, random.entry(parent).or_insert_with_key(|old| random_name(old)).clone()));
-        }
-    }
-    Ok(new)
-}
-
-/// Those of some parents that are something of somebody else's: their subject, their event, their parent.
-fn named_by_others(
-    conn: &mut Conn,
-    unknown: &[(StageEventId, String)],
-    own: &HashSet<StageEventId>,
-) -> Result<HashSet<String>, StoreError> {
-    use {identity_facts as f, stage_events as t};
-    let mut wanted: BTreeSet<String> = unknown.iter().map(|(_, parent)| parent.clone()).collect();
-    wanted.extend(unknown.iter().filter_map(|(_, p)| Some(Subject::parse(p).ok()?.as_str().to_owned())));
-    let wanted: Vec<String> = wanted.into_iter().collect();
-    let mut found = HashSet::new();
-    for chunk in wanted.chunks(ROWS_PER_STATEMENT) {
-        let some: Vec<Option<&String>> = chunk.iter().map(Some).collect();
-        let rows: Vec<(Key, String, Option<String>, Option<String>)> = on!(conn, c => t::table
-            .filter(t::event_id.eq_any(chunk)
-                .or(t::subject.eq_any(&some).assume_not_null()).or(t::parent.eq_any(&some).assume_not_null()))
-            .select((t::id, t::event_id, t::subject, t::parent)).load(c))?;
-        for (id, event_id, subject, parent) in rows {
-            if !own.contains(&StageEventId(id.id())) {
-                found.extend([Some(event_id), subject, parent].into_iter().flatten());
-            }
-        }
-        let keys: Vec<Option<String>> = on!(conn, c => f::table
-            .filter(f::key_kind.eq("subject")).filter(f::key_value.eq_any(chunk)).select(f::key_value).load(c))?;
-        found.extend(keys.into_iter().flatten());
-    }
-    Ok(found)
-}
-
 /// What channels and campaigns are or were called, in lower case: such an answer names no person, and reports count by it.
 fn words(conn: &mut Conn) -> Result<HashSet<String>, StoreError> {
     use crate::store::schema::{campaigns, channels};
@@ -436,45 +378,5 @@ fn forget_pages(conn: &mut Conn, pages: &BTreeSet<i32>) -> Result<(), StoreError
         on!(conn, c => diesel::update(dictionary::table.filter(dictionary::id.eq(i64::from(page))))
             .set(dictionary::entry.eq(random_text())).execute(c))?;
     }
-    Ok(())
-}
-
-/// Removes body, head and message id of deliveries, with what vendors answered about them, and what their items quote.
-///
-/// An item that became nothing yet can never be read again. Where it is the delivery's only one it is the erased person's,
-/// and ignored; else nobody can tell whose it is, so it stays in quarantine and says what to do.
-pub fn remove_deliveries(conn: &mut Conn, list: &BTreeSet<DeliveryId>, now: UtcMillis) -> Result<(), StoreError> {
-    use deliveries as t;
-    let ids: Vec<Vec<u8>> = list.iter().map(|d| bytes(d.0)).collect();
-    for chunk in ids.chunks(ROWS_PER_STATEMENT) {
-        on!(conn, c => diesel::update(t::table.filter(t::id.eq_any(chunk)).filter(t::removed_at.is_null()))
-            .set((t::body.eq(Vec::new()), t::head.eq(None::<Vec<u8>>), t::removed_at.eq(now.0))).execute(c))?;
-        on!(conn, c => diesel::update(t::table.filter(t::id.eq_any(chunk)))
-            .set(t::message_id.eq(None::<String>)).execute(c))?;
-        on!(conn, c => diesel::delete(lookups::table.filter(lookups::delivery_id.eq_any(chunk))).execute(c))?;
-        forget_items(conn, chunk)?;
-    }
-    Ok(())
-}
-
-fn forget_items(conn: &mut Conn, ids: &[Vec<u8>]) -> Result<(), StoreError> {
-    use delivery_items as t;
-    let why = "the body of the delivery held the data of somebody who was erased, and is gone; have its sender send this \
-               item once more";
-    let undecided = [Verdict::Quarantined.as_str(), Verdict::NeedsEnrichment.as_str()];
-    let rows: Vec<(Vec<u8>, i64)> = on!(conn, c => t::table.filter(t::delivery_id.eq_any(ids))
-        .group_by(t::delivery_id).select((t::delivery_id, diesel::dsl::count_star())).load(c))?;
-    let single: Vec<Vec<u8>> = rows.into_iter().filter(|(_, items)| *items == 1).map(|(id, _)| id).collect();
-    let nobodys = || t::table.filter(t::delivery_id.eq_any(ids)).filter(t::stage_event_id.is_null());
-    on!(conn, c => diesel::update(nobodys().filter(t::verdict.ne(Verdict::Pending.as_str())))
-        .set((t::event_id.eq(None::<String>), t::detail.eq(None::<String>))).execute(c))?;
-    on!(conn, c => diesel::update(nobodys().filter(t::delivery_id.eq_any(&single)).filter(t::verdict.eq_any(undecided)))
-        .set((t::verdict.eq(Verdict::Ignored.as_str()), t::code.eq(ERASURE))).execute(c))?;
-    on!(conn, c => diesel::update(nobodys().filter(t::delivery_id.ne_all(&single)).filter(t::verdict.eq_any(undecided)))
-        .set((t::verdict.eq(Verdict::Quarantined.as_str()), t::code.eq(BODY_ERASED), t::detail.eq(why))).execute(c))?;
-    // The event of somebody else stands; its record can no longer be waited for.
-    let waiting = t::table.filter(t::delivery_id.eq_any(ids)).filter(t::verdict.eq(Verdict::NeedsEnrichment.as_str()));
-    on!(conn, c => diesel::update(waiting).set((t::verdict.eq(Verdict::Stored.as_str()), t::code.eq(BODY_ERASED)))
-        .execute(c))?;
     Ok(())
 }

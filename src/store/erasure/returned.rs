@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use diesel::prelude::*;
 
+use super::bodies::of_one_item;
 use crate::domain::ids::{DeliveryId, StageEventId};
 use crate::domain::named_enum::named_enum;
 use crate::domain::time::UtcMillis;
@@ -62,25 +63,29 @@ pub fn remember(conn: &mut Conn, list: &[Returned], at: UtcMillis) -> Result<(),
     Ok(())
 }
 
-/// Remembers the events that items of deliveries were to become, and did not yet: their senders may send them again.
-pub fn remember_waiting(
+/// Remembers the messages of which deliveries held items that became no event: their senders may send them again, and some
+/// tell who is who all the same. Of several items those are left that were still to become something, as they may be
+/// somebody else's.
+pub fn remember_messages(
     conn: &mut Conn,
     list: &BTreeSet<DeliveryId>,
     at: UtcMillis,
     hash: &dyn Fn(ReturnedKind, &str) -> Vec<u8>,
 ) -> Result<(), StoreError> {
     let ids: Vec<Vec<u8>> = list.iter().map(|d| bytes(d.0)).collect();
-    let undecided = [Verdict::Quarantined.as_str(), Verdict::NeedsEnrichment.as_str()];
     for chunk in ids.chunks(ROWS_PER_STATEMENT) {
+        let single = of_one_item(conn, chunk)?;
         let rows: Vec<(String, Option<String>)> = on!(conn, c => delivery_items::table.inner_join(deliveries::table)
             .filter(delivery_items::delivery_id.eq_any(chunk)).filter(delivery_items::stage_event_id.is_null())
-            .filter(delivery_items::verdict.eq_any(undecided)).filter(deliveries::removed_at.is_null())
+            .filter(delivery_items::verdict.eq(Verdict::Ignored.as_str())
+                .or(delivery_items::delivery_id.eq_any(&single)))
+            .filter(deliveries::removed_at.is_null())
             .select((deliveries::source, delivery_items::event_id)).load(c))?;
-        let waiting = |(source, event_id): (String, Option<String>)| {
+        let message = |(source, event_id): (String, Option<String>)| {
             let hash = hash(ReturnedKind::Event, &format!("{source}\n{}", event_id?));
             Some(Returned { kind: ReturnedKind::Event, hash, event: None })
         };
-        let list: Vec<Returned> = rows.into_iter().filter_map(waiting).collect();
+        let list: Vec<Returned> = rows.into_iter().filter_map(message).collect();
         remember(conn, &list, at)?;
     }
     Ok(())
