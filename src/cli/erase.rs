@@ -118,7 +118,8 @@ fn words(verb: &str, counts: &Counts) -> String {
     if counts.is_nothing() {
         return "Nothing is held of this person.".to_owned();
     }
-    let lines = counts.lines().into_iter().filter(|(_, n)| *n > 0).map(|(what, n)| vec![what.to_owned(), n.to_string()]);
+    let lines =
+        counts.lines().into_iter().filter(|(_, n)| *n > 0).map(|(what, n)| vec![what.to_owned(), n.to_string()]);
     format!("{verb}:\n{}", table(&["What", "How many"], lines))
 }
 

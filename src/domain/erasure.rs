@@ -60,7 +60,13 @@ impl Named {
     /// Reads the names; every fault names its field, and no fault holds an address.
     pub fn whom(&self, defaults: &IntakeDefaults, hash: &dyn Fn(&str) -> String) -> Result<Vec<Whom>, Vec<Fault>> {
         let mut faults = Vec::new();
-        let nobody = |field: &str| Fault::new(field, "names-nobody", "the value is a placeholder, which stands for nobody; give one of a person");
+        let nobody = |field: &str| {
+            Fault::new(
+                field,
+                "names-nobody",
+                "the value is a placeholder, which stands for nobody; give one of a person",
+            )
+        };
         let email = |text: &str| match joinable_email(text)? {
             Some(email) => Ok(JoinKey::Email(hash(&email))),
             None => Err(nobody("email")),

@@ -34,8 +34,8 @@ pub fn configure(service: &mut ServiceConfig) {
 
 fn api_v1(service: &mut ServiceConfig) {
     use api::{
-        conversions, costs, endpoint_setup, endpoints, erasures, imports, inbox, labels, links, matching, people, rates, reports,
-        schedules,
+        conversions, costs, endpoint_setup, endpoints, erasures, imports, inbox, labels, links, matching, people,
+        rates, reports, schedules,
     };
     service
         .route("/channels", web::get().to(labels::list_channels))

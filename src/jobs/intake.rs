@@ -26,8 +26,8 @@ use crate::jobs::reading::{Readers, Readings};
 use crate::jobs::test_event;
 use crate::secret::SecretKey;
 use crate::store::deliveries::{self, Item, Verdict};
-use crate::store::stage_events::Teller;
 use crate::store::erasure::{self, ReturnedKind};
+use crate::store::stage_events::Teller;
 use crate::store::{Conn, StoreError, ledger};
 use judge::{Judge, Judged};
 

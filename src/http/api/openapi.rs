@@ -5,8 +5,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    conversions, costs, endpoint_setup, endpoints, erasures, imports, inbox, labels, links, matching, people, rates, reports,
-    schedules,
+    conversions, costs, endpoint_setup, endpoints, erasures, imports, inbox, labels, links, matching, people, rates,
+    reports, schedules,
 };
 
 /// The document.

@@ -75,7 +75,10 @@ impl Names {
     }
 
     fn are_in_words(&self, text: &str, secret: &SecretKey) -> bool {
-        let is_between = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '&' | '=' | '?' | ',' | ';' | '(' | ')' | '/' | '|');
+        let is_between = |c: char| {
+            c.is_whitespace()
+                || matches!(c, '"' | '\'' | '<' | '>' | '&' | '=' | '?' | ',' | ';' | '(' | ')' | '/' | '|')
+        };
         self.is_one(text.trim(), secret) || text.split(is_between).any(|word| self.is_one(word, secret))
     }
 

@@ -23,11 +23,7 @@ pub struct Unattributed {
 }
 
 /// Deliveries with their bodies that have an item which was read and became no event, behind `after`, in order.
-pub fn unattributed(
-    conn: &mut Conn,
-    after: Option<DeliveryId>,
-    limit: i64,
-) -> Result<Vec<Unattributed>, StoreError> {
+pub fn unattributed(conn: &mut Conn, after: Option<DeliveryId>, limit: i64) -> Result<Vec<Unattributed>, StoreError> {
     use delivery_items as t;
     let after = after.map_or_else(Vec::new, |id| bytes(id.0));
     let read = [Verdict::Quarantined, Verdict::Ignored, Verdict::NeedsEnrichment].map(Verdict::as_str);

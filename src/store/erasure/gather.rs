@@ -149,7 +149,9 @@ fn keep_what_is_others(conn: &mut Conn, meant: &Meant, held: &mut Held) -> Resul
         for (person, kind, value) in rows {
             let person = PersonId(person.id());
             let key = kind.and_then(|kind| JoinKey::stored(&kind, value.unwrap_or_default()));
-            let Some(key) = key.filter(|key| held.keys.contains(key) && !held.persons.contains(&person)) else { continue };
+            let Some(key) = key.filter(|key| held.keys.contains(key) && !held.persons.contains(&person)) else {
+                continue;
+            };
             match &key {
                 JoinKey::Email(_) | JoinKey::Contact(_) => drop(held.told_again.insert((person, key))),
                 JoinKey::Subject(_) => drop(held.keys.remove(&key)),

@@ -79,7 +79,6 @@ fn erasure_of(row: Row) -> Result<Erasure, StoreError> {
         reason,
         asked,
         delivery: delivery.map(|d| uuid(&d).map(DeliveryId)).transpose()?,
-        counts: serde_json::from_str(&counts)
-            .map_err(|e| StoreError::Corrupt(format!("counts of an erasure: {e}")))?,
+        counts: serde_json::from_str(&counts).map_err(|e| StoreError::Corrupt(format!("counts of an erasure: {e}")))?,
     })
 }

@@ -17,8 +17,8 @@ use crate::domain::time::UtcMillis;
 use crate::store::deliveries::Verdict;
 use crate::store::identity::{self, Recording};
 use crate::store::schema::{
-    delivery_items, dictionary, identity_facts, label_revisions, rollup_epochs, rollup_state, stage_events, touch_classes,
-    touches,
+    delivery_items, dictionary, identity_facts, label_revisions, rollup_epochs, rollup_state, stage_events,
+    touch_classes, touches,
 };
 use crate::store::touches::Key;
 use crate::store::{Conn, ROWS_PER_STATEMENT, StoreError, bytes};
@@ -271,10 +271,7 @@ impl Names {
     /// The new text of a parent, where it names something that is renamed.
     pub(super) fn parent(&self, source: &str, parent: &str) -> Option<&String> {
         let subject = || Subject::parse(parent).ok().and_then(|s| self.subjects.get(s.as_str()));
-        self.subjects
-            .get(parent)
-            .or_else(subject)
-            .or_else(|| self.events.get(&(source.to_owned(), parent.to_owned())))
+        self.subjects.get(parent).or_else(subject).or_else(|| self.events.get(&(source.to_owned(), parent.to_owned())))
     }
 }
 
@@ -348,8 +345,7 @@ fn imported_ids(held: &Held) -> HashMap<Key, String> {
 fn words(conn: &mut Conn) -> Result<HashSet<String>, StoreError> {
     use crate::store::schema::{campaigns, channels};
     use label_revisions as t;
-    let labels: Vec<String> =
-        on!(conn, c => t::table.filter(t::subject_kind.ne("post")).select(t::labels).load(c))?;
+    let labels: Vec<String> = on!(conn, c => t::table.filter(t::subject_kind.ne("post")).select(t::labels).load(c))?;
     let codes: Vec<(String, String)> =
         on!(conn, c => channels::table.select((channels::code, channels::utm_source)).load(c))?;
     let campaigns: Vec<String> = on!(conn, c => campaigns::table.select(campaigns::code).load(c))?;
