@@ -98,6 +98,11 @@ impl SecretKey {
         self.mac("content", content.as_bytes()).to_vec()
     }
 
+    /// The keyed hash by which an erased id is known when it comes back. `kind` says what of, so that two kinds never meet.
+    pub fn erased_hash(&self, kind: &str, value: &str) -> Vec<u8> {
+        self.mac("erased", format!("{kind}\n{value}").as_bytes()).to_vec()
+    }
+
     /// Encrypts with XChaCha20-Poly1305 under a random nonce, which is put in front.
     pub fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let nonce: [u8; NONCE_LEN] = rand::random();

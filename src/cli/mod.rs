@@ -7,6 +7,7 @@ mod cost;
 mod demo;
 mod doctor;
 mod endpoint;
+mod erase;
 mod import;
 mod import_export;
 mod inbox;
@@ -114,6 +115,12 @@ enum Command {
     /// Matches: who is who, as somebody said it
     #[command(subcommand)]
     Match(matching::MatchCommand),
+    /// Erase a person's data, for good: identities become random ones, and no figure moves
+    ///
+    /// Name the person by one key or several; all of them are one person's. Look first with --dry-run.
+    Erase(erase::EraseArgs),
+    /// List what was erased: when, by whom, why and how much; never who it was
+    Erasures,
     /// Print a report: cost per lead, stages, cohorts, …
     Report(report::Report),
     /// Classify stored touches again, by the rules of now or those of a file, and show what that changes
@@ -239,6 +246,8 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Batch(command) => batch::run(&context, command),
         Command::Unmatched(asked) => matching::list_unmatched(&context, asked),
         Command::Match(command) => matching::run(&context, command),
+        Command::Erase(args) => erase::run(&context, args),
+        Command::Erasures => erase::list(&context),
         Command::Report(command) => report::run(&context, command),
         Command::Reclassify(command) => reclassify::run(&context, &command),
         Command::Settings(command) => settings::run(&context, command),

@@ -171,6 +171,9 @@ event_id!(
     /// A match: who is who, as somebody said it and no event did.
     MatchId, "mch_");
 event_id!(
+    /// One erasure of a person's data, as it was recorded.
+    ErasureId, "era_");
+event_id!(
     /// A cost that comes back every month.
     ScheduleId, "sch_");
 

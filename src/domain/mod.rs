@@ -13,6 +13,7 @@ pub mod client;
 pub mod cost;
 pub mod delivery;
 pub mod destination;
+pub mod erasure;
 pub mod fault;
 pub mod fx;
 pub mod health;

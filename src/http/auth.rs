@@ -48,6 +48,8 @@ named_enum!(
         EndpointsWrite = "endpoints:write",
         /// Read deliveries with their headers and bodies, which hold personal data.
         DeliveriesRead = "deliveries:read",
+        /// Erase a person's data, for good.
+        PeopleErase = "people:erase",
         /// Read /metrics from elsewhere than this machine.
         MetricsRead = "metrics:read",
     }
@@ -145,6 +147,12 @@ permission!(
 permission!(
     /// Configure endpoints and work the inbox.
     EndpointsWrite = EndpointsWrite);
+permission!(
+    /// Erase a person's data.
+    PeopleErase = PeopleErase);
+permission!(
+    /// See what was erased.
+    ErasuresRead = PeopleErase | ReportsRead);
 permission!(
     /// See the inbox.
     InboxRead = EndpointsWrite | DeliveriesRead);

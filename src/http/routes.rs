@@ -33,10 +33,17 @@ pub fn configure(service: &mut ServiceConfig) {
 }
 
 fn api_v1(service: &mut ServiceConfig) {
-    use api::{
-        conversions, costs, endpoint_setup, endpoints, imports, inbox, labels, links, matching, people, rates, reports,
-        schedules,
-    };
+    service
+        .configure(api_links)
+        .configure(api_people)
+        .configure(api_money)
+        .configure(api_endpoints)
+        .configure(api_reports);
+}
+
+/// Links, and what they are labelled with.
+fn api_links(service: &mut ServiceConfig) {
+    use api::{labels, links};
     service
         .route("/channels", web::get().to(labels::list_channels))
         .route("/channels", web::post().to(labels::create_channel))
@@ -50,7 +57,13 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/links", web::get().to(links::list_links))
         .route("/links", web::post().to(links::create_link))
         .route("/links/{id}", web::get().to(links::get_link))
-        .route("/links/{id}", web::patch().to(links::change_link))
+        .route("/links/{id}", web::patch().to(links::change_link));
+}
+
+/// Stage events, and whom they are about.
+fn api_people(service: &mut ServiceConfig) {
+    use api::{conversions, erasures, matching, people};
+    service
         .route("/conversions", web::post().to(conversions::post_conversions))
         .route("/conversions", web::get().to(conversions::list_conversions))
         .route("/conversions/{id}", web::delete().to(conversions::void_conversion))
@@ -59,10 +72,18 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/people/unmerge", web::post().to(people::unmerge))
         .route("/people/shared", web::get().to(people::list_shared))
         .route("/people/{id}", web::get().to(people::get_person))
+        .route("/erasures", web::post().to(erasures::create_erasure))
+        .route("/erasures", web::get().to(erasures::list_erasures))
         .route("/unmatched", web::get().to(matching::list_unmatched))
         .route("/matches", web::post().to(matching::create_match))
         .route("/matches", web::get().to(matching::list_matches))
-        .route("/matches/{id}", web::delete().to(matching::undo_match))
+        .route("/matches/{id}", web::delete().to(matching::undo_match));
+}
+
+/// What was spent, by hand and by files.
+fn api_money(service: &mut ServiceConfig) {
+    use api::{costs, imports, rates, schedules};
+    service
         .route("/costs", web::post().to(costs::post_costs))
         .route("/costs", web::get().to(costs::list_costs))
         .route("/costs/schedules", web::get().to(schedules::list_schedules))
@@ -81,9 +102,13 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/imports/presets/{name}", web::delete().to(imports::remove_preset))
         .route("/platforms", web::get().to(imports::list_platforms))
         .route("/platforms/accounts/{id}", web::put().to(imports::map_account))
-        .route("/platforms/campaigns/{id}", web::put().to(imports::map_campaign))
-        .route("/metrics/posts", web::get().to(reports::post_metrics))
-        .route("/metrics/accounts", web::get().to(reports::account_metrics))
+        .route("/platforms/campaigns/{id}", web::put().to(imports::map_campaign));
+}
+
+/// Receivers, and what they received.
+fn api_endpoints(service: &mut ServiceConfig) {
+    use api::{endpoint_setup, endpoints, inbox};
+    service
         .route("/endpoints", web::get().to(endpoints::list_endpoints))
         .route("/endpoints", web::post().to(endpoints::create_endpoint))
         .route("/presets", web::get().to(endpoint_setup::list_presets))
@@ -97,7 +122,15 @@ fn api_v1(service: &mut ServiceConfig) {
         .route("/deliveries", web::get().to(inbox::list_deliveries))
         .route("/deliveries/replay", web::post().to(inbox::replay_deliveries))
         .route("/deliveries/{id}", web::get().to(inbox::get_delivery))
-        .route("/deliveries/{id}/replay", web::post().to(inbox::replay_delivery))
+        .route("/deliveries/{id}/replay", web::post().to(inbox::replay_delivery));
+}
+
+/// Reports.
+fn api_reports(service: &mut ServiceConfig) {
+    use api::reports;
+    service
+        .route("/metrics/posts", web::get().to(reports::post_metrics))
+        .route("/metrics/accounts", web::get().to(reports::account_metrics))
         .route("/reports/cost-per-lead", web::get().to(reports::cost_per_lead))
         .route("/reports", web::get().to(reports::list_reports))
         .route("/reports/{report}", web::get().to(reports::sheets))

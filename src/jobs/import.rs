@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::erase;
 use super::intake::IntakeContext;
 use super::workers::Workers;
 use crate::domain::allocation::Allocation;
@@ -25,6 +26,7 @@ use crate::imports::mapping::{ImportKind, ImportMapping};
 use crate::imports::touches::ImportedTouch;
 use crate::imports::{conversions, costs, touches};
 use crate::store::batches::{self, Batch, BatchKind};
+use crate::store::erasure::{self, ReturnedKind};
 use crate::store::identity::{self, Recording};
 use crate::store::labels::{self, Author};
 use crate::store::stage_events::{self, Outcome, Teller};
@@ -79,7 +81,7 @@ pub fn run(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Imported, StoreError> {
     match import.mapping.kind {
-        ImportKind::Touches => import_touches(conn, import, author, progress),
+        ImportKind::Touches => import_touches(conn, import, context, author, progress),
         ImportKind::Conversions => import_conversions(conn, import, context, author, progress),
         ImportKind::Costs => import_costs(conn, import, author, progress),
     }
@@ -124,6 +126,7 @@ impl Import<'_> {
 fn import_touches(
     conn: &mut Conn,
     import: &Import<'_>,
+    context: &IntakeContext,
     author: &Author,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Imported, StoreError> {
@@ -140,6 +143,7 @@ fn import_touches(
         }
     }
     let mut done = Imported::default();
+    let fresh = without_erased(conn, context, source, fresh, &mut done)?;
     let new = without_known(conn, source, fresh, &mut done, &mut errors)?;
     if !import.is_refused(&errors) {
         join_visitors(conn, &new, &recording)?;
@@ -191,6 +195,22 @@ fn visitor_of_contact(contact: &JoinKey) -> VisitorId {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
     VisitorId(Uuid::new_v8(bytes))
+}
+
+/// Drops touches of people who were erased: the file brings them again.
+fn without_erased(
+    conn: &mut Conn,
+    context: &IntakeContext,
+    source: &str,
+    mut fresh: Vec<(u64, OwnedTouch)>,
+    done: &mut Imported,
+) -> Result<Vec<(u64, OwnedTouch)>, StoreError> {
+    let ids: Vec<String> = fresh.iter().filter_map(|(_, (t, _))| t.external_id.clone()).collect();
+    let erased = erase::imports_again(conn, &context.secret, source, &ids)?;
+    let before = fresh.len();
+    fresh.retain(|(_, (touch, _))| touch.external_id.as_ref().is_none_or(|id| !erased.contains(id)));
+    done.duplicate += before - fresh.len();
+    Ok(fresh)
 }
 
 /// Drops touches that stand already, and tells those that stand with other content.
@@ -284,8 +304,13 @@ fn import_conversions(
         let at = ledger::stamp(conn, author.now)?;
         let (_, recording) = import.recording(at, author);
         let teller = Teller { source: import.mapping.source.clone(), counts_revenue: import.counts_revenue };
+        let returns = erasure::any_returned(conn, ReturnedKind::Event)?;
         for (done_rows, (line, draft)) in (1_u64..).zip(drafts) {
             let hash = context.secret.content_hash(&draft.content());
+            if returns && erase::told_again(conn, &context.secret, &teller.source, &draft.event_id)?.is_some() {
+                done.duplicate += 1;
+                continue;
+            }
             match stage_events::insert(conn, &draft, &teller, &hash, &recording)? {
                 Outcome::Stored(_) => done.stored += 1,
                 Outcome::Duplicate(_) | Outcome::Retold(..) => done.duplicate += 1,

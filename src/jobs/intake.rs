@@ -7,9 +7,10 @@
 //!
 //! Reading opens the bodies and understands them before the ledger is locked; the verdicts (`judge`) come after.
 
+mod forget;
 mod judge;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
 
@@ -25,9 +26,10 @@ use crate::jobs::reading::{Readers, Readings};
 use crate::jobs::test_event;
 use crate::secret::SecretKey;
 use crate::store::deliveries::{self, Item, Verdict};
+use crate::store::erasure::{self, ReturnedKind};
 use crate::store::stage_events::Teller;
 use crate::store::{Conn, StoreError, ledger};
-use judge::Judge;
+use judge::{Judge, Judged};
 
 /// What intake needs to know about this installation.
 #[derive(Debug, Clone)]
@@ -152,15 +154,32 @@ pub fn read_deliveries(
     }
     let mut all = Vec::with_capacity(understood.len());
     let mut written = Vec::new();
+    let mut returns = erasure::any_returned(conn, ReturnedKind::Event)?;
+    let mut gone: BTreeSet<DeliveryId> = BTreeSet::new();
     for (kept, told) in understood {
-        let before = items.remove(&kept.delivery.id).unwrap_or_default();
-        let after = match &told {
+        let delivery = &kept.delivery;
+        let mut before = items.remove(&delivery.id).unwrap_or_default();
+        // One before it in the order of receipt had somebody erased whom this one names.
+        let told = told.filter(|_| !gone.contains(&delivery.id));
+        if gone.contains(&delivery.id) {
+            before = deliveries::items(conn, &[delivery.id])?;
+        }
+        let judged = match &told {
             Some(told) if reading == Reading::Again || before.iter().any(|i| i.verdict == Verdict::Pending) => {
-                Judge { conn, context, at, delivery: &kept.delivery, told, before: &before }.verdicts(reading)?
+                Judge { conn, context, at, delivery, told, before: &before, returns }.verdicts(reading)?
             }
-            _ => before.clone(),
+            _ => Judged::as_before(&before),
         };
-        written.extend(after.iter().filter(|item| !before.contains(item)).cloned());
+        written.extend(judged.items.iter().filter(|item| !before.contains(item)).cloned());
+        let after = if judged.forgets() {
+            deliveries::set_items(conn, &std::mem::take(&mut written))?;
+            let (after, removed) = forget::forget(conn, context, delivery, judged, (now, at))?;
+            gone.extend(removed);
+            returns = true;
+            after
+        } else {
+            judged.items
+        };
         all.push(Read { before, items: after, is_removed: told.is_none() });
     }
     deliveries::set_items(conn, &written)?;
@@ -181,7 +200,7 @@ pub fn read_delivery(
             "id",
             "body-removed",
             format!(
-                "the body of delivery {id} was removed after intake.keep_days, so it cannot be read again; have its sender send it once more"
+                "the body of delivery {id} was removed, after intake.keep_days or by an erasure, so it cannot be read again; have its sender send it once more"
             ),
         ))),
         read => Ok(read),

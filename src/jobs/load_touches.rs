@@ -22,6 +22,7 @@ use crate::domain::channel::classify_arrival;
 use crate::domain::ids::{CampaignId, ChannelId, TouchId};
 use crate::domain::time::{Clock, UtcMillis};
 use crate::domain::touch::{RecordKind, TouchClass, TouchKind, TouchRecord};
+use crate::jobs::erase;
 use crate::store::touches::{self, Client, NewTouch, Words};
 use crate::store::{Conn, Db, StoreError, labels, ledger};
 use crate::tracking::classify::{Classifier, Revised};
@@ -68,13 +69,16 @@ impl StoreSink {
     fn load(&mut self, batch: &[TouchRecord<'_>]) -> Result<usize, StoreError> {
         let window_ms = self.classifier.repeat_window_ms();
         let (labels, clicks, corrections) = (&mut self.labels, &mut self.clicks, &self.corrections);
-        self.db.read_now(|conn| {
+        let ids: Vec<TouchId> = batch.iter().map(|record| record.id).collect();
+        let erased = self.db.read_now(|conn| {
             labels.refresh(conn)?;
-            clicks.refresh(conn, batch, window_ms, &|touch| corrections.waits_for(touch))
+            clicks.refresh(conn, batch, window_ms, &|touch| corrections.waits_for(touch))?;
+            erase::touches_again(conn, &ids)
         })?;
         let mut shown = Shown::default();
         let mut list = Vec::with_capacity(batch.len());
-        for record in batch {
+        // A journal that is read again after a crash must not bring back whom somebody had erased since.
+        for record in batch.iter().filter(|record| !erased.contains(&record.id)) {
             list.push(self.touch(record, &mut shown));
         }
         let in_batch = revise(&mut list, &shown.revised);

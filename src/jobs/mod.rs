@@ -10,6 +10,7 @@ pub mod edit_rates;
 pub mod edit_schedules;
 pub mod endpoint_table;
 pub mod enrich;
+pub mod erase;
 pub mod find_deliveries;
 pub mod import;
 pub mod inbox;

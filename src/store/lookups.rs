@@ -76,6 +76,14 @@ pub fn answers(conn: &mut Conn, delivery: DeliveryId) -> Result<Vec<Answer>, Sto
     Ok(rows.into_iter().map(|(item, record, path, sealed)| Answer { item, record, path, sealed }).collect())
 }
 
+/// All that is asked about a delivery, answered or not.
+pub fn of_delivery(conn: &mut Conn, delivery: DeliveryId) -> Result<Vec<Answer>, StoreError> {
+    use lookups as t;
+    let rows: Vec<(i64, String, String, Option<Vec<u8>>)> = on!(conn, c => t::table
+        .filter(t::delivery_id.eq(bytes(delivery.0))).select((t::item, t::record, t::path, t::answer)).load(c))?;
+    Ok(rows.into_iter().map(|(item, record, path, sealed)| Answer { item, record, path, sealed }).collect())
+}
+
 /// Records that are due and have a token to be read with, the longest due first.
 pub fn due(conn: &mut Conn, now: UtcMillis, limit: i64) -> Result<Vec<Wanted>, StoreError> {
     use lookups as t;

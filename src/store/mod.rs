@@ -21,6 +21,7 @@ pub mod costs;
 pub mod deliveries;
 pub mod endpoint_traffic;
 pub mod endpoints;
+pub mod erasure;
 pub mod hourly_rates;
 pub mod identity;
 pub mod labels;

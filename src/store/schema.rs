@@ -546,6 +546,27 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    erasures (id) {
+        id -> Binary,
+        recorded_at -> BigInt,
+        recorded_by -> Text,
+        reason -> Nullable<Text>,
+        asked -> Text,
+        delivery_id -> Nullable<Binary>,
+        counts -> Text,
+    }
+}
+
+diesel::table! {
+    erased_keys (key_hash) {
+        key_hash -> Binary,
+        kind -> Text,
+        erased_at -> BigInt,
+        fact_id -> Nullable<Binary>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     meta,
     ledger_clock,

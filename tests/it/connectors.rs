@@ -22,7 +22,7 @@ const CLICK: &str = "clk_01JZ8Q4M7T2V9XW3B5C6D7E8F0";
 /// A vendor's request with its sidecar.
 pub(crate) struct Fixture {
     pub(crate) body: Vec<u8>,
-    meta: Value,
+    pub(crate) meta: Value,
 }
 
 pub(crate) fn fixture(path: &str) -> Fixture {
@@ -273,7 +273,7 @@ on_both! {
 }
 
 /// HMAC-SHA-256 in hex.
-fn hmac(key: &[u8], message: &[u8]) -> String {
+pub(crate) fn hmac(key: &[u8], message: &[u8]) -> String {
     use hmac::{Hmac, KeyInit, Mac};
     let mut mac = <Hmac<sha2::Sha256> as KeyInit>::new_from_slice(key).expect("key");
     mac.update(message);

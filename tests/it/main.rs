@@ -30,6 +30,8 @@ mod durability;
 #[cfg(test)]
 mod endpoints;
 #[cfg(test)]
+mod erasure;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod exports;

@@ -30,14 +30,11 @@ impl Clusters {
         for ((a, b), _) in facts.verdicts.iter().filter(|(_, is_merged)| *is_merged) {
             clusters.join(*a, *b);
         }
-        let mut shared: Vec<(&JoinKey, Vec<usize>)> = facts
-            .holders()
-            .filter(|(_, key, holders)| key.is_strong() && holders.len() > 1)
-            .map(|(_, key, holders)| (key, holders))
-            .collect();
-        shared.sort_by_key(|(key, _)| *key);
+        // In the order in which keys were first told, never of their texts: those are others after an erasure, and where
+        // persons are kept apart the order decides who joins whom.
+        let shared = facts.holders().filter(|(_, key, holders)| key.is_strong() && holders.len() > 1);
         let mut over_shared = Vec::new();
-        for (key, holders) in shared {
+        for (_, key, holders) in shared {
             // A form that knows an address alone is no further person of it.
             let contacts = holders.iter().filter(|p| has_contact.get(**p) == Some(&true)).count();
             if contacts > PERSONS_PER_KEY_MAX {
@@ -49,6 +46,7 @@ impl Clusters {
                 holders.iter().skip(i + 1).for_each(|b| clusters.join(*a, *b));
             }
         }
+        over_shared.sort();
         (clusters, over_shared)
     }
 

@@ -4,6 +4,7 @@ pub mod conversions;
 pub mod costs;
 pub mod endpoint_setup;
 pub mod endpoints;
+pub mod erasures;
 pub mod imports;
 pub mod inbox;
 pub mod labels;

@@ -5,8 +5,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    conversions, costs, endpoint_setup, endpoints, imports, inbox, labels, links, matching, people, rates, reports,
-    schedules,
+    conversions, costs, endpoint_setup, endpoints, erasures, imports, inbox, labels, links, matching, people, rates,
+    reports, schedules,
 };
 
 /// The document.
@@ -21,6 +21,7 @@ use super::{
         links::list_links, links::create_link, links::get_link, links::change_link,
         conversions::post_conversions, conversions::list_conversions, conversions::void_conversion,
         people::list_people, people::get_person, people::merge, people::unmerge, people::list_shared,
+        erasures::create_erasure, erasures::list_erasures,
         matching::list_unmatched, matching::create_match, matching::list_matches, matching::undo_match,
         costs::post_costs, costs::list_costs, costs::list_batches, costs::undo_batch,
         imports::post_import, imports::list_presets, imports::save_preset, imports::remove_preset,
@@ -39,6 +40,7 @@ use super::{
         (name = "links", description = "Channels, campaigns, posts and tracked links. Scope links:write; reports:read may list."),
         (name = "conversions", description = "Stage events. Scope conversions:write."),
         (name = "people", description = "Journeys and identity. Scopes reports:read and conversions:write."),
+        (name = "erasures", description = "Erasure of a person's data. Scope people:erase; reports:read may list what was erased."),
         (name = "costs", description = "What was spent, and exchange rates. Scope costs:write; reports:read may list."),
         (name = "imports", description = "Files of ad platforms and social networks. Scope costs:write."),
         (name = "endpoints", description = "Receivers of webhooks. Scope endpoints:write."),

@@ -96,6 +96,7 @@ fn meaning(scope: Scope) -> &'static str {
         Scope::ReportsRead => "Read reports, journeys and lists.",
         Scope::EndpointsWrite => "Configure endpoints, list and replay deliveries.",
         Scope::DeliveriesRead => "Read deliveries with their headers and bodies, which hold personal data.",
+        Scope::PeopleErase => "Erase a person's data, for good.",
         Scope::MetricsRead => "Read /metrics from another machine.",
     }
 }

@@ -10,6 +10,7 @@ mod conversions;
 mod costs;
 mod endpoint;
 mod endpoints;
+mod erasure;
 mod forms;
 mod import;
 mod import_done;
@@ -108,6 +109,8 @@ fn reading(service: &mut ServiceConfig) {
         .route("/inbox", web::get().to(inbox::list))
         .route("/inbox/{id}", web::get().to(inbox::show))
         .route("/people/{id}", web::get().to(people::show))
+        .route("/people/{id}/erase", web::get().to(erasure::ask))
+        .route("/erasures", web::get().to(erasure::list))
         .route("/endpoints", web::get().to(endpoints::list))
         .route("/endpoints/{id}", web::get().to(endpoint::show))
         .route("/keys", web::get().to(keys::list));
@@ -141,6 +144,7 @@ fn writing(service: &mut ServiceConfig) {
         .route("/inbox/{id}/replay", web::post().to(inbox::replay))
         .route("/matches", web::post().to(unmatched::record))
         .route("/matches/{id}/undo", web::post().to(unmatched::undo))
+        .route("/people/{id}/erase", web::post().to(erasure::erase))
         .route("/endpoints", web::post().to(endpoints::create))
         .route("/endpoints/{id}", web::post().to(endpoint::change))
         .route("/endpoints/{id}/stages", web::post().to(endpoint::set_stages))

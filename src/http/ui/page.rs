@@ -120,6 +120,7 @@ fn said(code: &str) -> Option<&'static str> {
         "batch-undone" => "The batch is undone. Reports of an earlier as-of time stay as they were.",
         "matched" => "The match is recorded. Undo it below if it was wrong.",
         "match-undone" => "The match is undone. Reports of an earlier as-of time stay as they were.",
+        "erased" => "The person's data is erased. What is left of them names nobody, and no figure moved.",
         "replayed" => "The delivery was read again; its items are below with their new verdicts.",
         "endpoint-created" => "The endpoint is made. Follow the steps below, then send a test event.",
         "endpoint-changed" => "The change is stored.",

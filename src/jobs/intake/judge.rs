@@ -13,12 +13,15 @@
 use std::collections::HashMap;
 
 use super::{IntakeContext, Reading, Says, Told, Understood};
+use crate::connectors::reading::Supply;
 use crate::domain::delivery::Delivery;
+use crate::domain::erasure::{ERASURE, Whom};
 use crate::domain::fault::Fault;
 use crate::domain::ids::StageEventId;
 use crate::domain::intake::TEST_EVENT;
 use crate::domain::stage::StageEventDraft;
 use crate::domain::time::UtcMillis;
+use crate::jobs::erase;
 use crate::jobs::reading::supply;
 use crate::store::deliveries::{Item, Verdict};
 use crate::store::identity::{self, Recording};
@@ -33,6 +36,30 @@ pub(super) struct Judge<'a> {
     pub(super) delivery: &'a Delivery,
     pub(super) told: &'a Understood,
     pub(super) before: &'a [Item],
+    /// Whether events of erased people may come again.
+    pub(super) returns: bool,
+}
+
+/// The verdicts, and what is still to be done about them.
+pub(super) struct Judged {
+    /// The verdicts on all items, in order.
+    pub(super) items: Vec<Item>,
+    /// Whom items ask to be erased, with their places.
+    pub(super) wishes: Vec<(usize, Vec<Whom>)>,
+    /// Some item tells again of somebody who was erased.
+    pub(super) is_told_again: bool,
+}
+
+impl Judged {
+    /// Nothing was read.
+    pub(super) fn as_before(before: &[Item]) -> Self {
+        Self { items: before.to_vec(), wishes: Vec::new(), is_told_again: false }
+    }
+
+    /// Whether something is to be forgotten.
+    pub(super) fn forgets(&self) -> bool {
+        self.is_told_again || !self.wishes.is_empty()
+    }
 }
 
 /// The events that items of this delivery made, as they are when it is read again.
@@ -48,19 +75,22 @@ struct Owned {
 
 impl Judge<'_> {
     /// The verdicts on all items, in order; with facts stored and voided.
-    pub(super) fn verdicts(mut self, reading: Reading) -> Result<Vec<Item>, StoreError> {
+    pub(super) fn verdicts(mut self, reading: Reading) -> Result<Judged, StoreError> {
         let mut owned = if reading == Reading::Again { self.owned()? } else { Owned::default() };
         let count = self.told.told.len().max(self.before.len());
-        let mut items = Vec::with_capacity(count);
+        let mut judged = Judged { items: Vec::with_capacity(count), wishes: Vec::new(), is_told_again: false };
         for place in 0..count {
             let known = self.before.get(place);
             let is_read = reading == Reading::Again || known.is_none_or(|item| item.verdict == Verdict::Pending);
             match known {
-                Some(known) if !is_read => items.push(known.clone()),
-                _ => items.push(self.verdict(place, known, &mut owned)?),
+                Some(known) if !is_read => judged.items.push(known.clone()),
+                _ => {
+                    let item = self.verdict(place, known, &mut owned, &mut judged)?;
+                    judged.items.push(item);
+                }
             }
         }
-        Ok(items)
+        Ok(judged)
     }
 
     /// Finds out what stands of what the items made, and voids what is not read any more.
@@ -92,7 +122,13 @@ impl Judge<'_> {
         Ok(owned)
     }
 
-    fn verdict(&mut self, place: usize, known: Option<&Item>, owned: &mut Owned) -> Result<Item, StoreError> {
+    fn verdict(
+        &mut self,
+        place: usize,
+        known: Option<&Item>,
+        owned: &mut Owned,
+        judged: &mut Judged,
+    ) -> Result<Item, StoreError> {
         let number = i64::try_from(place).unwrap_or(i64::MAX);
         let mut item = Item::pending(self.delivery.id, number);
         let told = self.told.told.get(place);
@@ -107,7 +143,16 @@ impl Judge<'_> {
             }
         }
         match told {
-            Some(told) => self.judge(&mut item, told, known, owned)?,
+            Some(told) => match self.told_again(told, owned)? {
+                Some(event) => {
+                    judged.is_told_again = true;
+                    again(&mut item, event);
+                }
+                None => {
+                    self.judge(&mut item, told, known, owned)?;
+                    judged.wishes.extend(self.wish(&mut item, told).map(|whom| (place, whom)));
+                }
+            },
             None => self.untold(&mut item, known),
         }
         Ok(item)
@@ -147,6 +192,42 @@ impl Judge<'_> {
             set_faults(item, &faults);
         }
         Ok(())
+    }
+
+    /// Whether an item tells again of somebody who was erased; and the event, if it had become one. What asks for an erasure
+    /// is asked anew.
+    fn told_again(&mut self, told: &Told, owned: &Owned) -> Result<Option<Option<StageEventId>>, StoreError> {
+        let is_ours = |event_id: &str| owned.unchanged.keys().any(|(own, _)| own == event_id);
+        let event_id = match &told.says {
+            Says::Event(draft, _) => Some(draft.event_id.as_str()),
+            Says::NeedsEnrichment { .. } | Says::Ignored { .. } => told.event_id.as_deref(),
+            Says::Test(_) | Says::Fault(_) => None,
+        };
+        let asks = told.supplies.iter().any(|supply| matches!(supply, Supply::Erase(_)));
+        match event_id.filter(|id| self.returns && !asks && !is_ours(id)) {
+            Some(id) => erase::told_again(self.conn, &self.context.secret, &self.told.teller.source, id),
+            None => Ok(None),
+        }
+    }
+
+    /// Whom an item asks to be erased. One that names nobody is at fault: it must not look as if it had been done.
+    fn wish(&self, item: &mut Item, told: &Told) -> Option<Vec<Whom>> {
+        let names = told.supplies.iter().find_map(|supply| match supply {
+            Supply::Erase(names) => Some(names),
+            _ => None,
+        })?;
+        if item.verdict != Verdict::Ignored {
+            return None;
+        }
+        match names.check(&self.told.defaults, &|email| self.context.secret.email_hash(email)) {
+            Ok(keys) if !keys.is_empty() => return Some(keys.into_iter().map(Whom::Key).collect()),
+            Ok(_) => {
+                let why = "it asks for an erasure and names nobody; erase by hand, with `headwater erase`";
+                set_faults(item, &[Fault::new("person", "erasure-nobody", why)]);
+            }
+            Err(faults) => set_faults(item, &faults),
+        }
+        None
     }
 
     fn recording(&self) -> Recording {
@@ -198,6 +279,13 @@ impl Judge<'_> {
         }
         Ok(())
     }
+}
+
+/// An item that tells again of somebody who was erased. It keeps nothing of what it says.
+fn again(item: &mut Item, event: Option<StageEventId>) {
+    item.verdict = if event.is_some() { Verdict::Duplicate } else { Verdict::Ignored };
+    item.stage_event = event;
+    item.code = Some(ERASURE.to_owned());
 }
 
 /// A stored item whose event stands although the delivery is read differently now.

@@ -44,6 +44,18 @@ pub fn is_told(conn: &mut Conn, keys: &[JoinKey]) -> Result<bool, StoreError> {
     Ok(false)
 }
 
+/// Those of some touches that were made in a network's form.
+pub(in crate::store) fn those_of_forms(conn: &mut Conn, ids: &[TouchId]) -> Result<Vec<TouchId>, StoreError> {
+    use form_touches as t;
+    let keys: Vec<Vec<u8>> = ids.iter().map(|id| bytes(id.0)).collect();
+    let mut found = Vec::new();
+    for chunk in keys.chunks(ROWS_PER_STATEMENT) {
+        let rows: Vec<Key> = on!(conn, c => t::table.filter(t::id.eq_any(chunk)).select(t::id).load(c))?;
+        found.extend(rows.into_iter().map(|id| TouchId(id.id())));
+    }
+    Ok(found)
+}
+
 /// Stores the touch of a stage event at the ledger time of the event, and which campaign of its platform it is of.
 pub fn insert(
     conn: &mut Conn,

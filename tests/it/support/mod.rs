@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod demo;
 pub(crate) mod dice;
+pub(crate) mod dump;
 pub(crate) mod faults;
 #[macro_use]
 pub(crate) mod traffic;

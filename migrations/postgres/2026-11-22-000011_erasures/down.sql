@@ -1,0 +1,2 @@
+DROP TABLE erased_keys;
+DROP TABLE erasures;
