@@ -12,15 +12,20 @@ use std::sync::{Arc, Mutex};
 use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Text};
-use headwater::domain::ids::{BatchId, LinkId, TouchId, VisitorId};
+use headwater::domain::ids::{BatchId, DeliveryId, EndpointId, LinkId, PersonId, TouchId, VisitorId};
 use headwater::domain::money::Currency;
+use headwater::domain::person::JoinKey;
 use headwater::domain::time::{Clock, DayRange, UtcMillis, Zone};
 use headwater::domain::touch::{TouchClass, TouchKind};
 use headwater::reports::touch_counts::HUMAN;
+use headwater::store::deliveries::{self, Cursor, Filter, Search, Verdict};
 use headwater::store::platforms::Mappings;
 use headwater::store::rollups::{self, Apart};
 use headwater::store::touches::{self, Paths, Reclassified, Wanted, forms};
-use headwater::store::{Conn, Moments, StoreError, costs, identity, labels, ledger, links, rates, stage_events};
+use headwater::store::{
+    Conn, Moments, StoreError, costs, endpoint_traffic, identity, labels, ledger, links, lookups, matches, platforms,
+    rates, stage_events,
+};
 use serde_json::json;
 
 use crate::support::TestApp;
@@ -92,11 +97,45 @@ const QUERIES: &[Query] = &[
         let view = view(c, q)?;
         rollups::tail(c, &view, q.period, HUMAN).map(drop)
     }),
+    ("the inbox by endpoint", |c, _| inbox(c, Filter { endpoint: Some(EndpointId(1)), ..Filter::default() })),
+    ("the inbox by verdict", |c, _| inbox(c, Filter { verdict: Some(Verdict::Quarantined), ..Filter::default() })),
+    ("the inbox by code", |c, _| inbox(c, Filter { code: Some("conflict".into()), ..Filter::default() })),
+    ("the inbox by time", |c, q| {
+        inbox(c, Filter { from: Some(q.period.0), before: Some(q.period.1), ..Filter::default() })
+    }),
+    ("the inbox by a sender's id", |c, _| searched(c, Search::SenderId("m1".into()))),
+    ("the inbox by address", |c, _| searched(c, Search::Email { hash: "h".into(), text: "a@example.com".into() })),
+    ("the inbox by person", |c, q| searched(c, Search::Person(PersonId(q.touches[0].0)))),
+    ("deliveries to be read", |c, _| deliveries::pending(c, 100, 1_000_000).map(drop)),
+    ("traffic of an endpoint", |c, q| endpoint_traffic::read(c, EndpointId(1), q.period.1).map(drop)),
+    ("records to be looked up", |c, q| lookups::due(c, q.period.1, 100).map(drop)),
+    ("campaigns of platforms", |c, _| {
+        platforms::campaigns(c)?;
+        platforms::named(c, "meta", &["1", "2"]).map(drop)
+    }),
+    ("keys of people", |c, q| identity::keys_of(c, &[PersonId(q.touches[0].0)]).map(drop)),
+    ("holders of a key", |c, _| identity::holders(c, &JoinKey::Email("h".into())).map(drop)),
+    ("matches", |c, q| {
+        matches::list(c, 100)?;
+        matches::parting(c, &[PersonId(q.touches[0].0)], &[PersonId(q.touches[1].0)]).map(drop)
+    }),
+    ("the newest stage events", |c, _| stage_events::list(c, 200).map(drop)),
     ("touches of a link that was relabelled late", |c, q| {
         let view = view(c, q)?;
         rollups::of_link(c, &view, LinkId(1), q.period, HUMAN).map(drop)
     }),
 ];
+
+fn inbox(conn: &mut Conn, filter: Filter) -> Result<(), StoreError> {
+    let after = Cursor { delivery: DeliveryId(TouchId::new(UtcMillis(1), [1; 10]).0), item: 0 };
+    deliveries::list(conn, &filter, None, 100)?;
+    deliveries::list(conn, &filter, Some(after), 100)?;
+    deliveries::matching(conn, &filter, Some(after.delivery), 100).map(drop)
+}
+
+fn searched(conn: &mut Conn, search: Search) -> Result<(), StoreError> {
+    deliveries::list(conn, &Filter { search: Some(search), ..Filter::default() }, None, 100).map(drop)
+}
 
 fn view(conn: &mut Conn, case: &Case) -> Result<rollups::View, StoreError> {
     rollups::view(conn, case.moments.voids).map(|view| view.expect("there are rollups"))

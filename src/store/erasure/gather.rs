@@ -76,7 +76,7 @@ pub struct Held {
     pub persons: BTreeSet<PersonId>,
     /// Values that name them and nobody else, or that are told again of those whom they name as well.
     pub keys: BTreeSet<JoinKey>,
-    /// Strong keys that others have, too: [`super::rename`] tells them again, so that they keep them.
+    /// Strong keys that others have, too: [`super::rename()`] tells them again, so that they keep them.
     pub told_again: BTreeSet<(PersonId, JoinKey)>,
     /// Their stage events.
     pub events: Vec<HeldEvent>,

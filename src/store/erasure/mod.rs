@@ -6,7 +6,7 @@
 //! the shape that it had, and no figure moves.
 //!
 //! Ids that come back, with a webhook that is sent again, with a journal that is read again after a crash, or with a file
-//! that is imported again, are known by keyed hashes: [`returned`].
+//! that is imported again, are known by keyed hashes: `returned`.
 
 mod bodies;
 mod gather;
