@@ -20,6 +20,8 @@ const EMAIL: &str = "Ana.Lopez@example.com";
 const CONTACT: &str = "crm:ana-4711-a";
 const OLD_CONTACT: &str = "crm:ana-0815-b";
 const DEAL: &str = "deal:deal-of-ana-77";
+/// A network's own id of her lead.
+const LEAD: &str = "1459076748719999";
 const ANSWER: &str = "a friend of Ana Lopez";
 
 /// A browser with its cookie and the ids of its clicks.
@@ -72,6 +74,9 @@ fn world(app: &TestApp) -> World {
         "lead",
         &json!({ "click_id": ana.clicks[1], "email": EMAIL, "person": CONTACT, "self_reported": ANSWER }),
     );
+    // In a form of a network: a touch that is named after its event.
+    let form = json!({ "network": "facebook", "lead_id": LEAD, "campaign_id": "120212345670001" });
+    tell(app, "ana-form-1", "sql", &json!({ "person": CONTACT, "network_lead": form }));
     tell(app, "ana-opp-1", "opportunity", &json!({ "person": CONTACT, "subject": DEAL, "self_reported": "LinkedIn" }));
     tell(app, "ana-sale-1", "customer", &json!({ "subject": DEAL, "value": "250.00", "currency": "EUR" }));
     tell(app, "ana-refund-1", "refund", &json!({ "parent": "ana-sale-1", "value": "50.00", "currency": "EUR" }));
@@ -200,6 +205,8 @@ fn needles(app: &TestApp, world: &World) -> Vec<(String, String)> {
         "ana-void-1",
         "old-lead-1",
         "matched-order-9",
+        "ana-form-1",
+        LEAD,
         "msg-of-ana",
         "bad-msg-of-ana",
         "row-of-ana",
@@ -250,7 +257,7 @@ on_both! {
         let done = erase(&app, &json!({ "contact": CONTACT, "reason": "case 17" }));
         assert_eq!(done["counts"], dry["counts"]);
         assert_eq!(done["counts"]["persons"], 3, "two contacts, and an address that came alone: {done}");
-        assert_eq!((&done["counts"]["touches"], &done["counts"]["stage_events"]), (&json!(4), &json!(8)), "{done}");
+        assert_eq!((&done["counts"]["touches"], &done["counts"]["stage_events"]), (&json!(4), &json!(9)), "{done}");
         assert!(done["counts"]["deliveries"].as_u64().is_some_and(|n| n >= 9), "{done}");
         let after = dump(&app);
         let left: Vec<_> = needles.iter().filter(|(_, hex)| *hex != of_cyd).cloned().collect();
