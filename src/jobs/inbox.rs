@@ -172,10 +172,16 @@ impl Reader {
         match self.try_read(ids) {
             Err(error) if !error.is_passing() => {
                 tracing::warn!(error = %error, deliveries = ids.len(), "a batch cannot be read as one");
+                let mut stuck = None;
                 for id in ids {
-                    self.read_alone(*id)?;
+                    match self.read_alone(*id) {
+                        Err(error) if error.is_passing() => return Err(error),
+                        Err(error) => stuck = Some(error),
+                        Ok(()) => {}
+                    }
                 }
-                Ok(true)
+                // One that stays pending waits for the next tick, after the rest of its batch.
+                stuck.map_or(Ok(true), Err)
             }
             read => read,
         }
@@ -195,21 +201,14 @@ impl Reader {
         catch_unwind(read).unwrap_or_else(|_panic| Err(StoreError::Other("reading it failed badly".into())))
     }
 
-    /// Reads one delivery, or sets it aside.
+    /// Reads one delivery, or sets it aside; it stays pending where even that fails.
     fn read_alone(&self, id: DeliveryId) -> Result<(), StoreError> {
         match self.try_read(&[id]) {
             Ok(_) => Ok(()),
             Err(error) if error.is_passing() => Err(error),
             Err(error) => {
                 tracing::warn!(delivery.id = %id, error = %error, "a delivery is set aside");
-                match self.db.write_now(|conn| intake::set_aside(conn, &[id])) {
-                    Err(error) if error.is_passing() => Err(error),
-                    Err(error) => {
-                        tracing::error!(delivery.id = %id, error = %error, "a delivery stays pending");
-                        Ok(())
-                    }
-                    Ok(_) => Ok(()),
-                }
+                self.db.write_now(|conn| intake::set_aside(conn, &[id])).map(drop)
             }
         }
     }
