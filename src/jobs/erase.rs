@@ -54,10 +54,15 @@ pub struct Erased {
 /// Erases, after reading what is stored and not read yet: read later, it would make the person again.
 pub fn run(db: &Db, context: &IntakeContext, wish: &Wish, author: &Author) -> Result<Erasure, StoreError> {
     read_pending(db, context, author.now)?;
-    db.write_now(|conn| {
+    let record = db.write_now(|conn| {
         let at = ledger::stamp(conn, author.now)?;
         Ok(erase(conn, context, wish, author, at)?.record)
-    })
+    })?;
+    // It is done and recorded; what the log still holds goes with the next checkpoint, too.
+    if let Err(error) = db.empty_log() {
+        tracing::warn!(%error, erasure.id = %record.id, "the database's log was not emptied after an erasure");
+    }
+    Ok(record)
 }
 
 /// Counts what an erasure would take. Nothing is changed.

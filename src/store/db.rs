@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
 use diesel::r2d2::{ManageConnection, NopErrorHandler, Pool};
 use tokio::sync::Semaphore;
 
@@ -132,6 +133,16 @@ impl Db {
     pub fn read_now<T>(&self, work: impl FnOnce(&mut Conn) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut conn = self.read.get().map_err(|e| StoreError::Unavailable(e.to_string()))?;
         conn.snapshot(work)
+    }
+
+    /// Copies SQLite's write-ahead log into the file and empties it, so that old versions of rows are in neither. A read
+    /// that is in progress for longer than the timeout keeps it from that until a later one. Nothing on PostgreSQL.
+    pub fn empty_log(&self) -> Result<(), StoreError> {
+        let mut conn = self.write.get().map_err(|e| StoreError::Unavailable(e.to_string()))?;
+        if let Conn::Sqlite(c) = &mut *conn {
+            c.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        }
+        Ok(())
     }
 
     /// [`Self::write`] for threads of one's own.

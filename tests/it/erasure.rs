@@ -510,7 +510,6 @@ on_both! {
         let world = world(&app);
         let visitor: headwater::domain::ids::VisitorId = world.ana.visitor.parse().expect("visitor");
         erase(&app, &json!({ "contact": CONTACT }));
-        app.stop();
         let file = std::fs::read(app.dir.path().join("headwater.db")).expect("file");
         let wal = std::fs::read(app.dir.path().join("headwater.db-wal")).unwrap_or_default();
         let all = [file, wal].concat();
